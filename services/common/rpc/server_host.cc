@@ -1,0 +1,102 @@
+#include "services/common/rpc/server_host.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <mutex>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server_builder.h"
+#include "services/common/rpc/channel.h"
+
+namespace switchyard {
+namespace {
+
+constexpr absl::string_view kUnixPrefix = "unix:";
+
+void ApplySettings(grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(64 * 1024 * 1024);
+  builder.SetMaxSendMessageSize(64 * 1024 * 1024);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 * 1024);
+  // Half the clients' interval: pings arrive early, and a strict server would cut the connection.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  // Without this, a second process would share the port and take every other connection.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
+}  // namespace
+
+bool IsLocalAddress(const std::string& listen) {
+  return absl::StartsWith(listen, kUnixPrefix) || absl::StartsWith(listen, "127.") ||
+         absl::StartsWith(listen, "localhost:") || absl::StartsWith(listen, "[::1]:");
+}
+
+absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions options,
+                                                              std::vector<grpc::Service*> services) {
+  static std::once_flag once;
+  std::call_once(once, [&] {
+    grpc::EnableDefaultHealthCheckService(true);
+    if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+
+  auto host = std::unique_ptr<ServerHost>(new ServerHost());
+  grpc::ServerBuilder builder;
+  ApplySettings(builder);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+
+  int port = -1;
+  const bool unix_socket = absl::StartsWith(options.listen, kUnixPrefix);
+  if (!options.listen.empty()) {
+    if (!IsLocalAddress(options.listen)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.listen, ": gRPC is served without mutual TLS, so only loopback addresses and Unix sockets are allowed"));
+    }
+    if (unix_socket) {
+      host->socket_path_ = std::string(absl::StripPrefix(options.listen, kUnixPrefix));
+      unlink(host->socket_path_.c_str());  // left behind by a process that was killed
+    }
+    builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  }
+
+  // The socket is made with the process's umask; nobody else may connect even for the moment before chmod.
+  const mode_t old_mask = unix_socket ? umask(0177) : 0;
+  host->server_ = builder.BuildAndStart();
+  if (unix_socket) umask(old_mask);
+
+  if (host->server_ == nullptr || (!options.listen.empty() && !unix_socket && port <= 0)) {
+    return absl::AlreadyExistsError(absl::StrCat(options.listen, ": cannot listen there; is another program using the address?"));
+  }
+  if (unix_socket) chmod(host->socket_path_.c_str(), 0600);
+  host->address_ = unix_socket || options.listen.empty()
+                       ? options.listen
+                       : absl::StrCat(options.listen.substr(0, options.listen.rfind(':')), ":", port);
+  return host;
+}
+
+ServerHost::~ServerHost() {
+  if (server_) Shutdown(absl::ZeroDuration());
+}
+
+std::shared_ptr<grpc::Channel> ServerHost::InProcessChannel() { return server_->InProcessChannel(ChannelSettings()); }
+
+void ServerHost::Drain() {
+  if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(false);
+}
+
+void ServerHost::Shutdown(absl::Duration grace) {
+  server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+  server_->Wait();
+  if (!socket_path_.empty()) unlink(socket_path_.c_str());
+}
+
+}  // namespace switchyard

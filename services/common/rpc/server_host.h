@@ -1,0 +1,56 @@
+// One gRPC server: address, health, reflection, limits, graceful end.
+//
+//   auto host = ServerHost::Start({.listen = "127.0.0.1:8021"}, {&chat_service});
+//   … (*host)->address() …
+//   (*host)->Drain(); (*host)->Shutdown(absl::Seconds(600));
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/impl/service_type.h"
+#include "grpcpp/server.h"
+
+namespace switchyard {
+
+struct ServerHostOptions {
+  // "127.0.0.1:8021", "[::1]:0" or "unix:/path"; empty: in-process only. A Unix socket gets mode 0600.
+  std::string listen;
+  bool reflection = true;
+};
+
+/// Thread-safe. The services outlive it.
+class ServerHost {
+ public:
+  /// ALREADY_EXISTS if the address is in use, INVALID_ARGUMENT if it is not a loopback address or Unix socket:
+  /// there is no mutual TLS, so nothing may be reachable from outside.
+  static absl::StatusOr<std::unique_ptr<ServerHost>> Start(ServerHostOptions options, std::vector<grpc::Service*> services);
+  ~ServerHost();
+
+  /// With the port that was picked: "127.0.0.1:43121".
+  const std::string& address() const { return address_; }
+
+  /// A channel that stays inside the process.
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+
+  /// Reports NOT_SERVING; calls are still taken.
+  void Drain();
+
+  /// Takes no new calls, waits, blocking, for running ones, cancels what is left after `grace`.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  ServerHost() = default;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+  std::string socket_path_;
+};
+
+/// Whether `listen` is a Unix socket or an address that only this machine reaches.
+bool IsLocalAddress(const std::string& listen);
+
+}  // namespace switchyard
