@@ -87,27 +87,81 @@ class ServerCall : public Reactor, public std::enable_shared_from_this<Derived> 
 
 }  // namespace rpc_internal
 
-/// A server-streaming call.
+/// A server-streaming call. Messages are queued and leave in order, the first at once; while one is on its way, further ones
+/// may merge, so a slow caller gets fewer and larger messages, and none ever waits to be merged.
 template <typename Response>
 class StreamWriter final : public rpc_internal::ServerCall<StreamWriter<Response>, grpc::ServerWriteReactor<Response>> {
  public:
   using Base = rpc_internal::ServerCall<StreamWriter<Response>, grpc::ServerWriteReactor<Response>>;
-  StreamWriter(Executor executor, grpc::CallbackServerContext* server) : Base(executor, server), written_(std::move(executor)) {}
+  /// Adds the second message to the first, if that loses nothing; returns whether it did.
+  using Merge = bool (*)(Response& queued, Response& next);
 
-  /// Sends one message and waits until gRPC took it: back-pressure. One at a time. @return false if the caller is gone.
-  boost::asio::awaitable<bool> Write(Response message) {
-    message_ = std::move(message);  // gRPC reads it until OnWriteDone
-    this->StartWrite(&message_);
-    co_return co_await written_.Wait();
+  StreamWriter(Executor executor, grpc::CallbackServerContext* server) : Base(executor, server), room_(std::move(executor)) {}
+
+  void set_merge(Merge merge) { merge_ = merge; }
+
+  /// Queues a message. On the executor only. After the call ended: no effect.
+  void Send(Response message) {
+    if (ending_ || broken_) return;
+    queued_bytes_ += message.ByteSizeLong();
+    if (merge_ != nullptr && !queue_.empty() && merge_(queue_.back(), message)) return;
+    queue_.push_back(std::move(message));
+    Pump();
   }
 
-  void OnWriteDone(bool ok) override { written_.Complete(ok); }
+  /// Waits until less than `bytes` are queued: back-pressure. @return false if the caller is gone.
+  boost::asio::awaitable<bool> Room(size_t bytes) {
+    while (queued_bytes_ >= bytes && !broken_ && !this->scope().ended()) co_await room_.Wait(this->scope());
+    co_return !broken_ && !this->scope().ended();
+  }
+
+  /// Sends one message and waits until gRPC took all before it.
+  boost::asio::awaitable<bool> Write(Response message) {
+    Send(std::move(message));
+    co_return co_await Room(1);
+  }
+
+  void OnWriteDone(bool ok) override {
+    boost::asio::post(this->scope().executor(), [self = this->shared_from_this(), ok] {
+      self->writing_ = false;
+      if (!ok) {
+        self->broken_ = true;
+        self->queue_.clear();
+      }
+      self->Pump();
+      self->room_.Set();
+    });
+  }
 
  private:
-  void End(absl::Status status) override { this->Finish(ToGrpcStatus(status)); }
+  void End(absl::Status status) override {
+    ending_ = std::move(status);
+    Pump();
+  }
 
+  void Pump() {
+    if (writing_ || finished_) return;
+    if (!queue_.empty()) {
+      writing_ = true;
+      message_ = std::move(queue_.front());  // gRPC reads it until OnWriteDone
+      queue_.pop_front();
+      if (queue_.empty()) queued_bytes_ = 0;
+      this->StartWrite(&message_);
+    } else if (ending_) {
+      finished_ = true;
+      this->Finish(ToGrpcStatus(*ending_));
+    }
+  }
+
+  Merge merge_ = nullptr;
   Response message_;
-  Rendezvous<bool> written_;
+  std::deque<Response> queue_;
+  size_t queued_bytes_ = 0;
+  Event room_;
+  std::optional<absl::Status> ending_;
+  bool writing_ = false;
+  bool broken_ = false;
+  bool finished_ = false;
 };
 
 /// A bidirectional call. Messages out are queued and leave in order; the call ends after the last of them.

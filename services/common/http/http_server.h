@@ -1,0 +1,94 @@
+// A small HTTP/1.1 server: the edge's and the simulator's. Keep-alive, pipelining, chunked streaming, strict framing.
+//
+//   auto server = HttpServer::Listen(runtime, {.host = "127.0.0.1", .port = 0}, handler);
+//   … (*server)->port() …
+//
+// The handler is a coroutine on the connection's executor. It answers exactly once: Send(), or Begin(), Write()… and End().
+// A handler that returns without an answer gets a 500; one that returns after Begin() without End() has its connection cut,
+// so a broken answer never looks whole.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "boost/asio/awaitable.hpp"
+#include "services/common/async/runtime.h"
+#include "services/common/async/scope.h"
+#include "services/common/http/http_types.h"
+
+namespace switchyard {
+
+struct HttpServerRequest {
+  std::string method;
+  std::string target;  // as received
+  std::string path;    // percent-decoded path of the target, one normalisation; "/v1/models/a/b" for "a%2Fb"
+  std::string query;   // raw, without '?'
+  HttpHeaders headers;
+  std::string body;
+  std::string remote_address;  // "127.0.0.1"
+};
+
+/// The answer to one request. Not thread-safe; valid while the handler runs.
+class HttpResponder {
+ public:
+  virtual ~HttpResponder() = default;
+
+  /// Ends when the client goes away (FIN or RST), or the server stops; by no deadline of its own.
+  virtual Scope& scope() = 0;
+
+  /// A whole answer. Content-Length, Date and Connection are the server's. @return CANCELLED if the client is gone.
+  virtual boost::asio::awaitable<absl::Status> Send(int status, HttpHeaders headers, std::string body) = 0;
+
+  /// Starts a streamed answer (chunked; for an HTTP/1.0 client, until close).
+  virtual boost::asio::awaitable<absl::Status> Begin(int status, HttpHeaders headers) = 0;
+  /// Hands bytes to the socket and waits until it took them: back-pressure. CANCELLED if the client is gone or takes
+  /// nothing for the write limit.
+  virtual boost::asio::awaitable<absl::Status> Write(absl::string_view bytes) = 0;
+  /// Ends a streamed answer properly.
+  virtual boost::asio::awaitable<absl::Status> End() = 0;
+  /// Cuts the connection: the client sees a broken answer. With `reset`, by RST.
+  virtual void Abort(bool reset = false) = 0;
+
+  virtual bool begun() const = 0;  // Send() or Begin() was called
+};
+
+using HttpHandler = std::function<boost::asio::awaitable<void>(HttpServerRequest& request, HttpResponder& responder)>;
+
+struct HttpServerOptions {
+  std::string host = "127.0.0.1";  // an address, not a name
+  uint16_t port = 0;               // 0 picks a free one
+  size_t max_body_bytes = 32 * 1024 * 1024;
+  size_t max_header_bytes = 32 * 1024;
+  int max_connections = 10000;
+  absl::Duration header_limit = absl::Seconds(10);      // from the first byte of a request to its whole header
+  absl::Duration keep_alive_limit = absl::Seconds(75);  // between requests
+  absl::Duration body_limit = absl::Seconds(60);        // idle time within a body
+  absl::Duration write_limit = absl::Seconds(60);       // for the client to take bytes
+  // Answers what the server itself refuses (malformed request, 413, 431, …) in the API's own error shape:
+  // body for (status, message). Content type application/json. Empty: plain text.
+  std::function<std::string(int status, absl::string_view message)> error_body = {};
+};
+
+/// Thread-safe.
+class HttpServer {
+ public:
+  /// ALREADY_EXISTS if the port is in use, INVALID_ARGUMENT for a bad address, PERMISSION_DENIED.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Listen(Runtime& runtime, HttpServerOptions options,
+                                                            HttpHandler handler);
+  virtual ~HttpServer() = default;
+
+  virtual uint16_t port() const = 0;
+  /// New connections are refused and idle ones closed; running requests go on, each with Connection: close.
+  virtual void StopAccepting() = 0;
+  /// StopAccepting(), then waits, blocking, for running requests; after `grace` it ends their scopes with `why`, gives
+  /// handlers one more second to say so, and cuts the rest.
+  virtual void Shutdown(absl::Duration grace, absl::Status why) = 0;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,167 @@
+#include "services/common/provider/answer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+
+namespace switchyard {
+
+using chat::v1::ChatEvent;
+using chat::v1::FinishReason;
+using chat::v1::ReasoningFormat;
+using chat::v1::Usage;
+
+namespace {
+
+struct Marks {
+  absl::string_view open, close;
+};
+Marks MarksOf(ReasoningFormat format) {
+  if (format == ReasoningFormat::REASONING_FORMAT_TAGS) return {"<think>", "</think>"};
+  return {"<think:", ">"};
+}
+
+int64_t CodePoints(absl::string_view text) {
+  return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+}  // namespace
+
+void AnswerFilter::Feed(ChatEvent event, Events& out) {
+  if (over_) return;
+  switch (event.event_case()) {
+    case ChatEvent::kText:
+      Text(std::move(*event.mutable_text()->mutable_text()), out);
+      break;
+    case ChatEvent::kReasoning:
+      Reasoning(std::move(*event.mutable_reasoning()->mutable_text()), out);
+      break;
+    case ChatEvent::kUsage:
+      measured_ = std::move(*event.mutable_usage());
+      break;
+    case ChatEvent::kCitation:
+      // Reasoning inside the text moves what comes after it.
+      event.mutable_citation()->set_start(event.citation().start() + injected_chars_);
+      event.mutable_citation()->set_end(event.citation().end() + injected_chars_);
+      out.push_back(std::move(event));
+      break;
+    case ChatEvent::kRefusal:
+      has_refusal_ = true;
+      out.push_back(std::move(event));
+      break;
+    default:
+      out.push_back(std::move(event));
+  }
+}
+
+void AnswerFilter::Text(std::string text, Events& out) {
+  if (text.empty()) return;
+  has_text_ = true;
+  CloseReasoning(out);
+  held_ += text;
+  size_t stop_at = std::string::npos;
+  for (const std::string& stop : options_.stop) stop_at = std::min(stop_at, held_.find(stop));
+  if (stop_at != std::string::npos) {
+    const std::string before = held_.substr(0, stop_at);
+    held_.clear();
+    Emit(before, out);
+    if (!over_) over_ = FinishReason::FINISH_REASON_STOP;
+    return;
+  }
+  const size_t keep = HeldBack();
+  const std::string ready = held_.substr(0, held_.size() - keep);
+  held_.erase(0, ready.size());
+  Emit(ready, out);
+}
+
+// The longest tail of the text that is the start of a stop sequence. It begins with that sequence's first byte, so it
+// begins on a code-point border.
+size_t AnswerFilter::HeldBack() const {
+  size_t longest = 0;
+  for (const std::string& stop : options_.stop) {
+    for (size_t n = std::min(stop.size() - 1, held_.size()); n > longest; --n) {
+      if (absl::EndsWith(held_, absl::string_view(stop).substr(0, n))) longest = n;
+    }
+  }
+  return longest;
+}
+
+void AnswerFilter::Emit(absl::string_view text, Events& out) {
+  if (options_.max_output_tokens) {
+    const size_t within = text_tokens_.BytesWithin(text, *options_.max_output_tokens);
+    if (within < text.size()) {
+      text = text.substr(0, within);
+      over_ = FinishReason::FINISH_REASON_LENGTH;
+    }
+  }
+  if (text.empty()) return;
+  text_tokens_.Add(text);
+  out.emplace_back().mutable_text()->set_text(std::string(text));
+}
+
+void AnswerFilter::Reasoning(std::string text, Events& out) {
+  if (text.empty()) return;
+  reasoning_tokens_.Add(text);
+  switch (options_.format) {
+    case ReasoningFormat::REASONING_FORMAT_HIDDEN:
+      return;
+    case ReasoningFormat::REASONING_FORMAT_SEPARATE:
+      out.emplace_back().mutable_reasoning()->set_text(std::move(text));
+      return;
+    default:
+      // The block opens once. Thoughts that come after the answer began have no place in the text any more.
+      if (block_ == Block::kClosed || has_text_) return;
+      if (block_ == Block::kNotOpened) {
+        block_ = Block::kOpen;
+        Inject(MarksOf(options_.format).open, out);
+      }
+      Inject(text, out);
+  }
+}
+
+void AnswerFilter::Inject(absl::string_view text, Events& out) {
+  injected_chars_ += CodePoints(text);
+  if (!out.empty() && out.back().has_text()) {
+    out.back().mutable_text()->mutable_text()->append(text.data(), text.size());
+  } else {
+    out.emplace_back().mutable_text()->set_text(std::string(text));
+  }
+}
+
+void AnswerFilter::CloseReasoning(Events& out) {
+  if (block_ != Block::kOpen) return;
+  block_ = Block::kClosed;
+  Inject(MarksOf(options_.format).close, out);
+}
+
+void AnswerFilter::Finish(FinishReason platform, int64_t prompt_tokens, Events& out) {
+  if (!over_) {
+    const std::string rest = std::exchange(held_, "");
+    Emit(rest, out);
+  }
+  CloseReasoning(out);
+
+  Usage& usage = *out.emplace_back().mutable_usage();
+  const int64_t reasoning = reasoning_tokens_.tokens();
+  const int64_t completion = std::max<int64_t>(text_tokens_.tokens() + reasoning, 1);
+  // A platform's total is that of the whole answer, so it says nothing about one that was cut short here.
+  if (measured_.total_tokens() > 0 && !over_) {
+    usage = measured_;
+    if (usage.prompt_tokens() == 0 && usage.completion_tokens() == 0) {
+      usage.set_prompt_tokens(std::min(prompt_tokens, usage.total_tokens() - 1));
+      usage.set_completion_tokens(usage.total_tokens() - usage.prompt_tokens());
+    }
+    if (usage.reasoning_tokens() == 0) usage.set_reasoning_tokens(std::min(reasoning, usage.completion_tokens()));
+    usage.set_source(Usage::SOURCE_MEASURED);
+  } else {
+    usage.set_prompt_tokens(prompt_tokens);
+    usage.set_completion_tokens(completion);
+    usage.set_total_tokens(prompt_tokens + completion);
+    usage.set_reasoning_tokens(reasoning);
+    usage.set_source(Usage::SOURCE_ESTIMATED);
+  }
+  out.emplace_back().mutable_finished()->set_reason(over_.value_or(platform));
+}
+
+}  // namespace switchyard

@@ -1,0 +1,66 @@
+// What happens to an answer between the platform and the caller, whichever platform it is: reasoning formats, stop
+// sequences, token limits, usage. Pure: events in, events out.
+//
+//   AnswerFilter filter({.format = format, .stop = {"\n\n"}, .max_output_tokens = 100});
+//   filter.Feed(std::move(event), out);
+//   if (filter.over()) … tell the platform to stop …
+//   filter.Finish(reason, prompt_tokens, out);
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "services/common/provider/tokens.h"
+#include "switchyard/chat/v1/chat.pb.h"
+
+namespace switchyard {
+
+class AnswerFilter {
+ public:
+  struct Options {
+    chat::v1::ReasoningFormat format = chat::v1::REASONING_FORMAT_THINK;
+    std::vector<std::string> stop;                // none is empty
+    std::optional<int64_t> max_output_tokens;     // at least 1
+  };
+  using Events = std::vector<chat::v1::ChatEvent>;
+
+  explicit AnswerFilter(Options options) : options_(std::move(options)) {}
+
+  /// Takes one event of the platform and appends what the caller gets of it. No effect once over().
+  void Feed(chat::v1::ChatEvent event, Events& out);
+
+  /// Why the answer is over before the platform says so; unset while it is not.
+  std::optional<chat::v1::FinishReason> over() const { return over_; }
+
+  /// Ends the answer: what was held back, the closing mark, usage and `finished`. over() beats `platform`.
+  void Finish(chat::v1::FinishReason platform, int64_t prompt_tokens, Events& out);
+
+  /// Whether the platform gave anything that counts as an answer; a stop sequence at its very start does.
+  bool has_answer() const { return has_text_ || has_refusal_ || over_; }
+  bool has_reasoning() const { return reasoning_tokens_.tokens() > 0; }
+
+ private:
+  void Text(std::string text, Events& out);
+  void Reasoning(std::string text, Events& out);
+  void Emit(absl::string_view text, Events& out);
+  void Inject(absl::string_view text, Events& out);
+  void CloseReasoning(Events& out);
+  size_t HeldBack() const;
+
+  Options options_;
+  std::optional<chat::v1::FinishReason> over_;
+  std::string held_;  // the tail of the text that may be the start of a stop sequence
+  enum class Block { kNotOpened, kOpen, kClosed };
+  Block block_ = Block::kNotOpened;  // reasoning inside the text
+  int64_t injected_chars_ = 0;       // code points that the platform's own text does not have
+  bool has_text_ = false;
+  bool has_refusal_ = false;
+  TokenEstimate text_tokens_;
+  TokenEstimate reasoning_tokens_;
+  chat::v1::Usage measured_;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,438 @@
+#include "services/common/provider/chat_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "services/common/async/sleep.h"
+#include "services/common/catalogue/catalogue.h"
+#include "services/common/log/log.h"
+#include "services/common/provider/account_use.h"
+#include "services/common/provider/answer.h"
+#include "services/common/provider/prompt.h"
+#include "services/common/provider/tokens.h"
+#include "services/common/provider/validate.h"
+#include "services/common/status/reason.h"
+#include "services/common/time/backoff.h"
+
+namespace switchyard {
+
+namespace asio = boost::asio;
+using chat::v1::ReasoningFormat;
+using chat::v1::ReasoningOptions;
+
+namespace {
+
+// Back-pressure: what may wait for a slow caller before the platform's socket is left unread.
+constexpr size_t kMaxQueuedBytes = 64 * 1024;
+// Merged deltas stay well under any message limit.
+constexpr size_t kMaxMergedBytes = 32 * 1024;
+
+constexpr BackoffPolicy kSameAccount = {.base = absl::Milliseconds(500), .cap = absl::Milliseconds(500), .floor = absl::Milliseconds(50)};
+constexpr BackoffPolicy kSweep = {.base = absl::Seconds(1), .cap = absl::Seconds(60), .floor = absl::Milliseconds(200)};
+constexpr absl::Duration kSweepPause = absl::Seconds(30);
+constexpr absl::Duration kListLimit = absl::Seconds(5);
+
+enum class Retry { kNo, kSameAccount, kOtherAccount };
+
+// What a second try could change. A refusal of the client, of the content or of the request is final.
+Retry RetryFor(Reason reason) {
+  switch (reason) {
+    case Reason::REASON_UPSTREAM_UNAVAILABLE:
+    case Reason::REASON_SIGNATURE_REFUSED:
+      return Retry::kSameAccount;
+    case Reason::REASON_CREDENTIAL_EXPIRED:
+    case Reason::REASON_ACCOUNT_MUTED:
+    case Reason::REASON_ACCOUNT_BANNED:
+    case Reason::REASON_CAPTCHA_PENDING:
+    case Reason::REASON_QUOTA_SPENT:
+    case Reason::REASON_RATE_LIMITED:
+      return Retry::kOtherAccount;
+    default:
+      return Retry::kNo;
+  }
+}
+
+struct Choices {
+  bool thinking;
+  bool web_search;
+  ReasoningFormat format;
+};
+
+Choices Choose(const ChatRequest& request, const ModelEntry& model, ReasoningFormat default_format) {
+  Choices choices{model.reasoning, model.web_search, default_format};
+  if (request.reasoning().effort() != ReasoningOptions::EFFORT_UNSPECIFIED) {
+    choices.thinking = request.reasoning().effort() != ReasoningOptions::EFFORT_NONE;
+  }
+  if (request.web_search().has_enabled()) choices.web_search = request.web_search().enabled();
+  if (request.reasoning().format() != ReasoningFormat::REASONING_FORMAT_UNSPECIFIED) {
+    choices.format = request.reasoning().format();
+  }
+  return choices;
+}
+
+/// The turn as the provider sees it.
+class ActiveTurn final : public Turn {
+ public:
+  ActiveTurn(ChatRequest& request, const ModelEntry& model, Choices choices, StreamWriter<ChatEvent>& out,
+             HttpClient& http, SigningClient& signing)
+      : request_(request),
+        model_(model),
+        choices_(choices),
+        out_(out),
+        http_(http),
+        signing_client_(signing),
+        filter_({.format = choices.format,
+                 .stop = {request.stop().begin(), request.stop().end()},
+                 .max_output_tokens = request.has_max_output_tokens()
+                                          ? std::optional<int64_t>(request.max_output_tokens())
+                                          : std::nullopt}) {}
+
+  absl::Status Prepare() {
+    if (request_.conversation_id().empty() && request_.history() != chat::v1::HISTORY_MODE_LAST) {
+      auto prompt = FlattenHistory(request_);
+      if (!prompt.ok()) return prompt.status();
+      prompt_ = *std::move(prompt);
+    } else {
+      auto last = LastUserMessage(request_);
+      if (!last.ok()) return last.status();
+      prompt_ = std::move(last->text);
+      if (request_.conversation_id().empty() && last->left_out > 0) {
+        Notice("history_not_sent", absl::StrCat(last->left_out, " earlier messages were not sent to the platform"));
+      }
+    }
+    if (model_.max_prompt_chars > 0) {
+      const auto chars = std::count_if(prompt_.begin(), prompt_.end(), [](char c) { return (c & 0xC0) != 0x80; });
+      if (chars > model_.max_prompt_chars) {
+        return MakeError(Reason::REASON_CONTEXT_TOO_LONG,
+                         absl::StrCat("messages: the conversation has ", chars, " characters and ", model_.id,
+                                      " takes at most ", model_.max_prompt_chars),
+                         {.field = "messages"});
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  void Use(AccountUse* use) {
+    use_ = use;
+    conversation_ref_ = use->lease().conversation_ref();
+  }
+
+  Scope& scope() override { return out_.scope(); }
+  const ChatRequest& request() const override { return request_; }
+  const ModelEntry& model() const override { return model_; }
+  const Account& account() const override { return use_->account(); }
+  const std::string& prompt() const override { return prompt_; }
+  const std::string& conversation_ref() const override { return conversation_ref_; }
+  bool thinking() const override { return choices_.thinking; }
+  bool web_search() const override { return choices_.web_search; }
+  HttpClient& http() override { return http_; }
+
+  SignStream& signing() override {
+    if (!signing_) signing_ = signing_client_.Open(out_.scope(), out_.context());
+    return *signing_;
+  }
+
+  asio::awaitable<absl::Status> ConversationOpened(std::string ref) override {
+    use_->conversations.push_back(ref);
+    co_return co_await use_->lease().RecordConversation(out_.scope(), std::move(ref));
+  }
+
+  void GenerationStarted(std::string ref) override {
+    may_have_begun_ = true;
+    use_->generation = std::move(ref);
+    out_.ForbidRetry();
+  }
+  void GenerationEnded() override { use_->generation.clear(); }
+  void GenerationRefused() override {
+    may_have_begun_ = false;
+    use_->generation.clear();
+  }
+
+  asio::awaitable<absl::Status> Begin(std::string resume_ref) override {
+    if (std::exchange(begun_, true)) co_return absl::OkStatus();
+    ChatEvent started;
+    started.mutable_started()->set_model(request_.model());
+    started.mutable_started()->mutable_created()->set_seconds(absl::ToUnixSeconds(absl::Now()));
+    if (request_.keep_conversation() && !resume_ref.empty()) {
+      const std::string ref = use_->conversations.empty() ? conversation_ref_ : use_->conversations.back();
+      auto sealed = co_await use_->lease().KeepConversation(out_.scope(), ref, std::move(resume_ref));
+      if (!sealed.ok()) co_return sealed.status();
+      started.mutable_started()->set_conversation_id(*std::move(sealed));
+    }
+    out_.Send(std::move(started));
+    for (ChatEvent& notice : notices_) out_.Send(std::move(notice));
+    notices_.clear();
+    co_return absl::OkStatus();
+  }
+
+  asio::awaitable<bool> Emit(std::vector<ChatEvent>& events) override {
+    std::vector<ChatEvent> out;
+    for (ChatEvent& event : events) filter_.Feed(std::move(event), out);
+    events.clear();
+    if (!out.empty() && !begun_) {
+      // A platform without a word of its own for having begun.
+      const absl::Status begun = co_await Begin("");
+      if (!begun.ok()) co_return false;
+    }
+    Send(out);
+    const bool there = co_await out_.Room(kMaxQueuedBytes);
+    co_return there && !filter_.over();
+  }
+
+  void DrainLater(std::unique_ptr<HttpResponse> response) override { use_->to_drain = std::move(response); }
+
+  /// The end of a turn that ran through: what is to be told, or why it is an error after all.
+  asio::awaitable<absl::Status> Finish(FinishReason reason) {
+    if (!filter_.has_answer()) {
+      if (reason == FinishReason::FINISH_REASON_CONTENT_FILTER) {
+        co_return MakeError(Reason::REASON_CONTENT_REFUSED, absl::StrCat(model_.platform, " refused to answer this conversation"));
+      }
+      co_return MakeError(Reason::REASON_UPSTREAM_EMPTY, absl::StrCat(model_.platform, " ended its answer without having said anything"));
+    }
+    if (!begun_) {
+      if (auto status = co_await Begin(""); !status.ok()) co_return status;
+    }
+    std::vector<ChatEvent> out;
+    filter_.Finish(reason, EstimateTokens(prompt_), out);
+    Send(out);
+    finish_reason_ = reason;
+    co_return absl::OkStatus();
+  }
+
+  bool emitted() const { return first_content_ != absl::InfinitePast(); }
+  bool may_have_begun() const { return may_have_begun_; }
+  bool over() const { return filter_.over().has_value(); }
+  bool withdrawn_before_any_content() const { return !emitted(); }
+  absl::Time first_content() const { return first_content_; }
+
+ private:
+  void Send(std::vector<ChatEvent>& events) {
+    if (!events.empty() && !emitted()) first_content_ = absl::Now();
+    for (ChatEvent& event : events) out_.Send(std::move(event));
+  }
+  void Notice(absl::string_view code, std::string message) {
+    ChatEvent event;
+    event.mutable_notice()->set_code(std::string(code));
+    event.mutable_notice()->set_message(std::move(message));
+    notices_.push_back(std::move(event));
+  }
+
+  ChatRequest& request_;
+  const ModelEntry& model_;
+  Choices choices_;
+  StreamWriter<ChatEvent>& out_;
+  HttpClient& http_;
+  SigningClient& signing_client_;
+  std::unique_ptr<SignStream> signing_;
+  AccountUse* use_ = nullptr;
+  AnswerFilter filter_;
+  std::string prompt_;
+  std::string conversation_ref_;
+  std::vector<ChatEvent> notices_;
+  bool begun_ = false;
+  bool may_have_begun_ = false;
+  absl::Time first_content_ = absl::InfinitePast();
+  FinishReason finish_reason_ = FinishReason::FINISH_REASON_UNSPECIFIED;
+};
+
+asio::awaitable<void> RunCleanUp(std::shared_ptr<AccountUse> use, bool keep) { co_await use->CleanUp(keep); }
+
+// A bug in a provider is that turn's error and nobody else's.
+asio::awaitable<absl::StatusOr<FinishReason>> RunProvider(Provider& provider, Turn& turn) {
+  std::string what;
+  try {
+    co_return co_await provider.Run(turn);
+  } catch (const std::exception& escaped) {
+    what = escaped.what();
+  }
+  LogError("provider_failed", {{"platform", provider.platform()}, {"error", what}});
+  co_return MakeError(Reason::REASON_INTERNAL, "the relay failed unexpectedly", {.cause = "exception"});
+}
+
+}  // namespace
+
+bool MergeDeltas(ChatEvent& queued, ChatEvent& next) {
+  if (queued.has_text() && next.has_text() && queued.text().text().size() < kMaxMergedBytes) {
+    queued.mutable_text()->mutable_text()->append(next.text().text());
+    return true;
+  }
+  if (queued.has_reasoning() && next.has_reasoning() && queued.reasoning().text().size() < kMaxMergedBytes) {
+    queued.mutable_reasoning()->mutable_text()->append(next.reasoning().text());
+    return true;
+  }
+  return false;
+}
+
+ChatService::ChatService(Dependencies dependencies, Options options) : dependencies_(dependencies), options_(options) {}
+
+ChatService::~ChatService() { FinishCleanUps(absl::Seconds(15)); }
+
+void ChatService::Add(std::unique_ptr<Provider> provider) {
+  const std::string platform(provider->platform());
+  providers_[platform] = std::move(provider);
+}
+
+grpc::ServerWriteReactor<ChatEvent>* ChatService::Chat(grpc::CallbackServerContext* context, const ChatRequest* request) {
+  auto body = [this, request = *request](StreamWriter<ChatEvent>& out) mutable { return Serve(request, out); };
+  return ServeStream<ChatEvent>(dependencies_.runtime.Next(), context, std::move(body));
+}
+
+asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWriter<ChatEvent>& out) {
+  const absl::Time start = dependencies_.clock.Now();
+  CallContext context = out.context();
+  if (IsRequestId(request.request_id())) context.request_id = request.request_id();
+  if (context.request_id.empty()) context.request_id = absl::StrCat("req_", dependencies_.random.NextHex(24));
+
+  auto model = ResolveModel(request);
+  if (!model.ok()) co_return model.status();
+  const auto found = providers_.find(std::string((*model)->platform));
+  if (found == providers_.end()) {
+    co_return MakeError(Reason::REASON_MODEL_NOT_FOUND, absl::StrCat("The model '", (*model)->id, "' is not served here."), {.field = "model"});
+  }
+  Provider& provider = *found->second;
+  if (auto status = ValidateRequest(request, **model, options_.ignore_unsupported); !status.ok()) co_return status;
+
+  const Choices choices = Choose(request, **model, options_.reasoning_format);
+  out.set_merge(&MergeDeltas);
+  ActiveTurn turn(request, **model, choices, out, dependencies_.http, dependencies_.signing);
+  if (auto status = turn.Prepare(); !status.ok()) co_return status;
+
+  retries_.OnRequest();
+  std::vector<std::string> tried;
+  std::shared_ptr<AccountUse> use;
+  absl::Status status;
+  int tries = 0;
+  for (;;) {
+    if (!use) {
+      use = std::make_shared<AccountUse>(out.scope().executor(), provider);
+      session::v1::Acquire acquire;
+      acquire.set_purpose(session::v1::Acquire::PURPOSE_CHAT);
+      acquire.set_platform(std::string(provider.platform()));
+      acquire.set_request_id(context.request_id);
+      acquire.set_caller(request.caller());
+      acquire.set_conversation_id(request.conversation_id());
+      if (request.credential().has_token()) acquire.set_caller_token(request.credential().token());
+      acquire.set_account(request.credential().pool().account());
+      for (const std::string& label : tried) acquire.add_exclude(label);
+      const absl::Status acquired = co_await use->Acquire(out.scope(), dependencies_.sessions, context, std::move(acquire));
+      if (!acquired.ok()) {
+        // Without another account the first one's own error says more than "no account left".
+        if (tries == 0) status = acquired;
+        use.reset();
+        break;
+      }
+    }
+    turn.Use(use.get());
+    ++tries;
+    auto finished = co_await RunProvider(provider, turn);
+    status = finished.ok() ? co_await turn.Finish(*finished) : finished.status();
+    if (!status.ok() && turn.over()) status = co_await turn.Finish(FinishReason::FINISH_REASON_STOP);
+    if (out.scope().ended()) break;
+    use->Report(status);
+    if (status.ok() || tries == 2 || turn.emitted() || turn.may_have_begun()) break;
+    const Retry retry = RetryFor(ReasonOf(status));
+    if (retry == Retry::kNo || !retries_.TakeRetry()) break;
+    if (retry == Retry::kSameAccount) {
+      const absl::Status slept = co_await Sleep(out.scope(), BackoffDelay(kSameAccount, 0, dependencies_.random));
+      if (!slept.ok()) break;
+      continue;
+    }
+    if (!request.conversation_id().empty()) break;  // that conversation lives on that account alone
+    tried.push_back(use->account().label);
+    clean_ups_.Spawn(out.scope().executor(), RunCleanUp(std::move(use), false));
+    use.reset();
+  }
+
+  if (out.scope().ended()) status = out.scope().status();
+  if (options_.log_turns) {
+    const absl::Time now = dependencies_.clock.Now();
+    LogInfo("turn", {{"request_id", context.request_id},
+                     {"model", (*model)->id},
+                     {"platform", provider.platform()},
+                     {"account", use ? use->account().label : std::string()},
+                     {"code", absl::StatusCodeToString(status.code())},
+                     {"reason", status.ok() ? std::string() : ReasonName(ReasonOf(status))},
+                     {"cause", DetailOf(status).cause()},
+                     {"tries", tries},
+                     {"first_content_ms", turn.emitted() ? absl::ToDoubleMilliseconds(turn.first_content() - start) : -1.0},
+                     {"duration_ms", absl::ToDoubleMilliseconds(now - start)}});
+  }
+  // The caller has its answer when this returns; the account is free when the clean-up is done.
+  if (use) {
+    const bool keep = status.ok() && request.keep_conversation();
+    clean_ups_.Spawn(out.scope().executor(), RunCleanUp(std::move(use), keep));
+  }
+  co_return status;
+}
+
+grpc::ServerUnaryReactor* ChatService::ListModels(grpc::CallbackServerContext* context, const chat::v1::ListModelsRequest*,
+                                                  chat::v1::ListModelsResponse* response) {
+  auto body = [this, response](UnaryCall& call) { return List(call.scope(), call.context(), *response); };
+  return ServeUnary(dependencies_.runtime.Next(), context, std::move(body));
+}
+
+asio::awaitable<absl::Status> ChatService::List(Scope& scope, CallContext context, chat::v1::ListModelsResponse& response) {
+  Scope bounded(scope, kListLimit, MakeError(Reason::REASON_NO_BACKEND, "the session service does not answer"));
+  auto accounts = co_await dependencies_.sessions.ListAccounts(bounded, std::move(context), "");
+  if (!accounts.ok()) co_return accounts.status();
+  for (const ModelEntry& model : AllModels()) {
+    if (providers_.find(std::string(model.platform)) == providers_.end()) continue;
+    const bool has_account = std::any_of(accounts->accounts().begin(), accounts->accounts().end(),
+                                         [&](const auto& account) { return account.platform() == model.platform; });
+    if (!has_account) continue;
+    auto* listed = response.add_models();
+    listed->set_id(std::string(model.id));
+    listed->set_platform(std::string(model.platform));
+    listed->set_owned_by(std::string(VendorOf(model.platform)));
+    listed->mutable_created()->set_seconds(absl::ToUnixSeconds(CatalogueDate()));
+    listed->set_reasoning(model.reasoning);
+    listed->set_web_search(model.web_search);
+    listed->set_images(model.images);
+  }
+  co_return absl::OkStatus();
+}
+
+void ChatService::StartCleanUps() {
+  for (auto& [platform, provider] : providers_) {
+    const Executor executor = dependencies_.runtime.Next();
+    auto stop = std::make_shared<Scope>(executor);
+    sweeper_scopes_.push_back(stop);
+    sweepers_.Spawn(executor, DeletePending(*provider, *stop));
+  }
+}
+
+asio::awaitable<void> ChatService::DeletePending(Provider& provider, Scope& stop) {
+  int failures = 0;
+  while (!stop.ended()) {
+    auto use = std::make_shared<AccountUse>(stop.executor(), provider);
+    session::v1::Acquire acquire;
+    acquire.set_purpose(session::v1::Acquire::PURPOSE_CLEAN_UP);
+    acquire.set_platform(std::string(provider.platform()));
+    const absl::Status acquired = co_await use->Acquire(stop, dependencies_.sessions, CallContext(), std::move(acquire));
+    if (acquired.ok()) {
+      failures = 0;
+      use->conversations = use->lease().pending_conversations();
+      co_await use->CleanUp(false);
+    }
+    // More may be pending behind what was granted; an account whose deletions fail is not handed out again at once.
+    absl::Duration pause = acquired.ok() ? absl::Milliseconds(200) : kSweepPause;
+    if (!acquired.ok() && acquired.code() != absl::StatusCode::kNotFound) {
+      pause = BackoffDelay(kSweep, failures++, dependencies_.random);
+    }
+    co_await Sleep(stop, pause);
+  }
+}
+
+bool ChatService::FinishCleanUps(absl::Duration timeout) {
+  const absl::Time until = absl::Now() + timeout;
+  for (auto& stop : std::exchange(sweeper_scopes_, {})) {
+    // The scope lives on its executor; the closure keeps it until it has been ended there.
+    asio::post(stop->executor(), [stop] { stop->Cancel(absl::CancelledError("the service stops")); });
+  }
+  const bool swept = sweepers_.WaitIdle(until - absl::Now());
+  return clean_ups_.WaitIdle(until - absl::Now()) && swept;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,80 @@
+// ChatService for any set of platforms: lease, run, stream, release. One class serves a platform's own program and the
+// all-in-one.
+//
+//   ChatService service(dependencies, {.log_turns = true});
+//   service.Add(std::make_unique<DeepSeekProvider>(settings));
+//   auto host = ServerHost::Start({.listen = "127.0.0.1:8021"}, {&service});
+//   … at exit: (*host)->Shutdown(…); service.FinishCleanUps(absl::Seconds(5));
+//
+// Thread-safe once the providers have been added.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "grpcpp/support/server_callback.h"
+#include "services/common/async/runtime.h"
+#include "services/common/async/task_group.h"
+#include "services/common/http/http_client.h"
+#include "services/common/provider/provider.h"
+#include "services/common/provider/retry_budget.h"
+#include "services/common/rpc/server_call.h"
+#include "services/common/time/clock.h"
+#include "services/common/time/random.h"
+#include "services/session/client/session_client.h"
+#include "services/signing/client/signing_client.h"
+#include "switchyard/chat/v1/chat.grpc.pb.h"
+
+namespace switchyard {
+
+class ChatService final : public chat::v1::ChatService::CallbackService {
+ public:
+  /// What it borrows; all outlive it.
+  struct Dependencies {
+    Runtime& runtime;
+    SessionClient& sessions;
+    SigningClient& signing;
+    HttpClient& http;
+    const Clock& clock;
+    Random& random;
+  };
+  struct Options {
+    chat::v1::ReasoningFormat reasoning_format = chat::v1::REASONING_FORMAT_THINK;
+    bool ignore_unsupported = false;
+    bool log_turns = true;  // one line a turn; off where the edge in the same process writes one
+  };
+
+  ChatService(Dependencies dependencies, Options options);
+  ~ChatService() override;
+
+  void Add(std::unique_ptr<Provider> provider);
+
+  /// Starts deleting what earlier processes left on the platforms, now and from time to time. Once.
+  void StartCleanUps();
+  /// Ends the above and waits, blocking, until running clean-ups are done. @return false after `timeout`.
+  bool FinishCleanUps(absl::Duration timeout);
+
+  grpc::ServerWriteReactor<ChatEvent>* Chat(grpc::CallbackServerContext* context, const ChatRequest* request) override;
+  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context, const chat::v1::ListModelsRequest* request,
+                                       chat::v1::ListModelsResponse* response) override;
+
+ private:
+  struct Attempt;
+  boost::asio::awaitable<absl::Status> Serve(ChatRequest& request, StreamWriter<ChatEvent>& out);
+  boost::asio::awaitable<absl::Status> List(Scope& scope, CallContext context, chat::v1::ListModelsResponse& response);
+  boost::asio::awaitable<void> DeletePending(Provider& provider, Scope& stop);
+
+  Dependencies dependencies_;
+  Options options_;
+  std::map<std::string, std::unique_ptr<Provider>, std::less<>> providers_;
+  RetryBudget retries_;
+  TaskGroup clean_ups_;
+  TaskGroup sweepers_;
+  std::vector<std::shared_ptr<Scope>> sweeper_scopes_;
+};
+
+/// Adds a text or reasoning delta to the one queued before it.
+bool MergeDeltas(ChatEvent& queued, ChatEvent& next);
+
+}  // namespace switchyard

@@ -1,0 +1,133 @@
+#include "services/common/provider/validate.h"
+
+#include <algorithm>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "services/common/status/reason.h"
+
+namespace switchyard {
+namespace {
+
+using chat::v1::ChatRequest;
+using chat::v1::ContentPart;
+using chat::v1::Message;
+using chat::v1::ResponseFormat;
+using chat::v1::Role;
+
+constexpr int kMaxStops = 4;
+constexpr size_t kMaxStopBytes = 512;
+constexpr int kMaxMetadata = 16;
+
+absl::Status Invalid(std::string field, absl::string_view what) {
+  const std::string message = absl::StrCat(field, ": ", what);
+  return MakeError(Reason::REASON_INVALID_REQUEST, message, {.field = std::move(field)});
+}
+
+absl::Status Unsupported(std::string field, absl::string_view why) {
+  const std::string message = absl::StrCat(field, ": ", why);
+  return MakeError(Reason::REASON_UNSUPPORTED_PARAMETER, message, {.field = std::move(field)});
+}
+
+absl::Status InRange(const char* field, bool present, double value, double low, double high) {
+  if (!present || (value >= low && value <= high)) return absl::OkStatus();
+  return Invalid(field, absl::StrCat("must be from ", low, " to ", high));
+}
+
+absl::Status ValidateMessage(const Message& message, int index) {
+  const std::string at = absl::StrCat("messages[", index, "]");
+  if (message.role() == Role::ROLE_UNSPECIFIED) return Invalid(absl::StrCat(at, ".role"), "is missing");
+  const bool may_be_empty = message.role() == Role::ROLE_ASSISTANT || message.role() == Role::ROLE_TOOL;
+  if (message.parts_size() == 0 && !may_be_empty) return Invalid(absl::StrCat(at, ".content"), "is missing");
+  if (message.role() == Role::ROLE_ASSISTANT && message.parts_size() == 0 && message.tool_calls_size() == 0 &&
+      message.refusal().empty()) {
+    return Invalid(absl::StrCat(at, ".content"), "is missing");
+  }
+  for (int i = 0; i < message.parts_size(); ++i) {
+    const std::string part = absl::StrCat(at, ".content[", i, "]");
+    switch (message.parts(i).part_case()) {
+      case ContentPart::kText:
+        break;
+      case ContentPart::kImage:
+        return Unsupported(part, "images are not supported by this model");
+      case ContentPart::kFile:
+        return Unsupported(part, "files are not supported by this model");
+      case ContentPart::kAudio:
+        return Unsupported(part, "audio is not supported by this model");
+      case ContentPart::PART_NOT_SET:
+        return Invalid(part, "has no content");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateMessages(const ChatRequest& request) {
+  if (request.messages_size() == 0) return Invalid("messages", "must hold at least one message");
+  bool has_user_text = false;
+  for (int i = 0; i < request.messages_size(); ++i) {
+    const Message& message = request.messages(i);
+    if (auto status = ValidateMessage(message, i); !status.ok()) return status;
+    if (message.role() != Role::ROLE_USER) continue;
+    has_user_text |= std::any_of(message.parts().begin(), message.parts().end(),
+                                 [](const ContentPart& part) { return !part.text().empty(); });
+  }
+  if (!has_user_text) return Invalid("messages", "must hold at least one message of the user with some content");
+  return absl::OkStatus();
+}
+
+absl::Status ValidateSampling(const chat::v1::SamplingOptions& sampling) {
+  if (auto s = InRange("temperature", sampling.has_temperature(), sampling.temperature(), 0, 2); !s.ok()) return s;
+  if (auto s = InRange("top_p", sampling.has_top_p(), sampling.top_p(), 0, 1); !s.ok()) return s;
+  if (auto s = InRange("presence_penalty", sampling.has_presence_penalty(), sampling.presence_penalty(), -2, 2); !s.ok()) return s;
+  return InRange("frequency_penalty", sampling.has_frequency_penalty(), sampling.frequency_penalty(), -2, 2);
+}
+
+absl::Status ValidateStops(const ChatRequest& request) {
+  if (request.stop_size() > kMaxStops) return Invalid("stop", "may hold at most 4 sequences");
+  for (int i = 0; i < request.stop_size(); ++i) {
+    if (request.stop(i).empty() || request.stop(i).size() > kMaxStopBytes) {
+      return Invalid(request.stop_size() == 1 ? "stop" : absl::StrCat("stop[", i, "]"), "must be 1 to 512 bytes long");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateSupport(const ChatRequest& request, bool ignore) {
+  // Tools and enforced formats change what the answer is; ignoring them silently would give a wrong one, so these two
+  // are refused even where unsupported fields are ignored.
+  if (request.tools_size() > 0 && request.tool_choice().mode() != chat::v1::ToolChoice::MODE_NONE) {
+    return Unsupported("tools", "tool calls are not supported yet");
+  }
+  const auto format = request.response_format().kind();
+  if (format != ResponseFormat::KIND_UNSPECIFIED && format != ResponseFormat::KIND_TEXT) {
+    return Unsupported("response_format", "only the type \"text\" is supported yet");
+  }
+  if (ignore) return absl::OkStatus();
+  for (const auto& unsupported : request.unsupported()) return Unsupported(unsupported.field(), unsupported.why());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<const ModelEntry*> ResolveModel(const ChatRequest& request) {
+  if (request.model().empty()) return Invalid("model", "is missing");
+  if (const ModelEntry* model = FindModel(request.model())) return model;
+  return MakeError(Reason::REASON_MODEL_NOT_FOUND,
+                   absl::StrCat("The model '", request.model().substr(0, 100),
+                                "' does not exist here. GET /v1/models lists those that do."),
+                   {.field = "model"});
+}
+
+absl::Status ValidateRequest(const ChatRequest& request, const ModelEntry&, bool ignore_unsupported) {
+  if (request.has_ignore_unsupported()) ignore_unsupported = request.ignore_unsupported();
+  if (auto status = ValidateMessages(request); !status.ok()) return status;
+  if (auto status = ValidateSampling(request.sampling()); !status.ok()) return status;
+  if (auto status = ValidateStops(request); !status.ok()) return status;
+  if (request.has_max_output_tokens() && request.max_output_tokens() < 1) {
+    return Invalid("max_completion_tokens", "must be at least 1");
+  }
+  if (request.metadata_size() > kMaxMetadata) return Invalid("metadata", "may hold at most 16 entries");
+  return ValidateSupport(request, ignore_unsupported);
+}
+
+}  // namespace switchyard
