@@ -1,0 +1,512 @@
+#include <sys/socket.h>
+
+#include <array>
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cerrno>
+#include <set>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "services/common/async/sleep.h"
+#include "services/common/async/task_group.h"
+#include "services/common/http/http_path.h"
+#include "services/common/http/http_server.h"
+#include "services/common/log/log.h"
+#include "services/common/text/views.h"
+
+namespace switchyard {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+using Parser = http::request_parser<http::string_body>;
+
+absl::Status Gone() { return absl::CancelledError("the client went away"); }
+
+absl::string_view ReasonPhrase(int status) {
+  const auto phrase = http::obsolete_reason(static_cast<http::status>(status));
+  return {phrase.data(), phrase.size()};
+}
+
+const std::string& DateHeader() {
+  // Formatting a date for every response is measurable; it changes once a second.
+  thread_local int64_t second = 0;
+  thread_local std::string text;
+  const int64_t now = absl::ToUnixSeconds(absl::Now());
+  if (now != second) {
+    second = now;
+    text = absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", absl::FromUnixSeconds(now), absl::UTCTimeZone());
+  }
+  return text;
+}
+
+bool IsHeaderSafe(const HttpHeaders& headers) {
+  for (const auto& [name, value] : headers) {
+    if (name.empty() || name.find_first_of("\r\n: ") != std::string::npos) return false;
+    if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) return false;
+  }
+  return true;
+}
+
+class BeastHttpServer;
+
+/// One client connection: reads a request, runs the handler, and so on.
+class Connection final : public HttpResponder, public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(tcp::socket socket, BeastHttpServer& server) : socket_(std::move(socket)), server_(server) {}
+
+  asio::awaitable<void> Run();
+
+  /// On the connection's executor: an idle connection is closed, a busy one closes after its answer.
+  void StopKeepAlive() {
+    keep_alive_ = false;
+    stopping_ = true;
+    if (!scope_) Close();
+  }
+  void EndRequest(const absl::Status& why) {
+    if (scope_) scope_->Cancel(why);
+  }
+  void Close() {
+    error_code ignored;
+    socket_.close(ignored);
+  }
+  asio::any_io_executor executor() { return socket_.get_executor(); }
+
+  Scope& scope() override { return *scope_; }
+  asio::awaitable<absl::Status> Send(int status, HttpHeaders headers, std::string body) override;
+  asio::awaitable<absl::Status> Begin(int status, HttpHeaders headers) override;
+  asio::awaitable<absl::Status> Write(absl::string_view bytes) override;
+  asio::awaitable<absl::Status> End() override;
+  void Abort(bool reset) override;
+  bool begun() const override { return begun_; }
+
+ private:
+  enum class Next { kAgain, kClose };
+  asio::awaitable<Next> Serve();
+  asio::awaitable<Next> Refuse(int status, absl::string_view message);
+  asio::awaitable<bool> ReadBody(Parser& parser, Next& next);
+  std::string Head(int status, const HttpHeaders& headers);
+  template <typename Buffers>
+  asio::awaitable<absl::Status> WriteAll(const Buffers& buffers);
+  void Watch();
+
+  tcp::socket socket_;
+  BeastHttpServer& server_;
+  beast::flat_buffer buffer_;
+  std::optional<Scope> scope_;  // of the running request
+  bool keep_alive_ = true;
+  bool stopping_ = false;
+  bool http_1_0_ = false;
+  bool head_ = false;     // the method is HEAD: no body goes out
+  bool begun_ = false;
+  bool chunked_ = false;
+  bool ended_ = false;
+  bool broken_ = false;
+  bool watching_ = false;
+};
+
+class BeastHttpServer final : public HttpServer {
+ public:
+  BeastHttpServer(Runtime& runtime, HttpServerOptions options, HttpHandler handler)
+      : runtime_(runtime), options_(std::move(options)), handler_(std::move(handler)), acceptor_(runtime.Next()) {}
+  ~BeastHttpServer() override { Shutdown(absl::ZeroDuration(), absl::CancelledError("the server stops")); }
+
+  absl::Status Open();
+  uint16_t port() const override { return port_; }
+  void StopAccepting() override;
+  void Shutdown(absl::Duration grace, absl::Status why) override;
+
+  const HttpServerOptions& options() const { return options_; }
+  const HttpHandler& handler() const { return handler_; }
+
+ private:
+  asio::awaitable<void> Accept();
+  asio::awaitable<void> RunConnection(std::shared_ptr<Connection> connection);
+  template <typename Action>
+  void ForEach(Action action);
+
+  Runtime& runtime_;
+  const HttpServerOptions options_;
+  const HttpHandler handler_;
+  tcp::acceptor acceptor_;
+  uint16_t port_ = 0;
+  std::atomic<bool> accepting_{true};
+  TaskGroup accept_task_;
+  TaskGroup connection_tasks_;
+  absl::Mutex mutex_;
+  std::set<std::shared_ptr<Connection>> connections_ ABSL_GUARDED_BY(mutex_);
+};
+
+// ---- Connection
+
+asio::awaitable<void> Connection::Run() {
+  error_code ignored;
+  socket_.set_option(tcp::no_delay(true), ignored);
+  try {
+    for (;;) {
+      const Next next = co_await Serve();
+      if (next == Next::kClose) break;
+    }
+  } catch (const std::exception& escaped) {
+    LogError("connection_failed", {{"error", escaped.what()}});
+  }
+  Close();
+}
+
+asio::awaitable<Connection::Next> Connection::Refuse(int status, absl::string_view message) {
+  keep_alive_ = false;
+  scope_.emplace(executor());
+  const auto& make = server_.options().error_body;
+  HttpHeaders headers{{"Content-Type", make ? "application/json" : "text/plain; charset=utf-8"}};
+  std::string body = make ? make(status, message) : std::string(message);
+  begun_ = false;
+  co_await Send(status, std::move(headers), std::move(body));
+  // Closing with unread bytes in the socket would reset the connection, and the client might lose the answer.
+  error_code error;
+  socket_.shutdown(tcp::socket::shutdown_send, error);
+  {
+    Scope linger(*scope_, absl::Seconds(1), absl::CancelledError(""));
+    auto stop = linger.OnEnd([this] { socket_.cancel(); });
+    std::array<char, 4096> sink;
+    for (int i = 0; i < 64 && !linger.ended(); ++i) {
+      auto [read_error, n] = co_await socket_.async_read_some(asio::buffer(sink), kTuple);
+      if (read_error) break;
+    }
+  }
+  scope_.reset();
+  co_return Next::kClose;
+}
+
+asio::awaitable<bool> Connection::ReadBody(Parser& parser, Next& next) {
+  // Progress, not the whole, is bounded: each read has the idle limit.
+  while (!parser.is_done()) {
+    Scope idle(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().body_limit));
+    auto stop = idle.OnEnd([this] { socket_.cancel(); });
+    auto [error, n] = co_await http::async_read_some(socket_, buffer_, parser, kTuple);
+    if (!error) continue;
+    if (error == http::error::body_limit) {
+      next = co_await Refuse(413, "The request body is too large.");
+    } else if (idle.ended()) {
+      next = co_await Refuse(408, "The request body did not arrive in time.");
+    } else if (error == http::error::end_of_stream || error == asio::error::eof || error.category() == asio::error::get_system_category()) {
+      next = Next::kClose;
+    } else {
+      next = co_await Refuse(400, "The request body is malformed.");
+    }
+    co_return false;
+  }
+  co_return true;
+}
+
+asio::awaitable<Connection::Next> Connection::Serve() {
+  begun_ = ended_ = broken_ = chunked_ = head_ = false;
+  Parser parser;
+  parser.header_limit(static_cast<uint32_t>(server_.options().max_header_bytes));
+  parser.body_limit(server_.options().max_body_bytes);
+
+  // Between requests a client may be silent for long; from the first byte of one on, its header has to come soon.
+  if (buffer_.size() == 0) {
+    Scope idle(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().keep_alive_limit));
+    auto stop = idle.OnEnd([this] { socket_.cancel(); });
+    auto [error] = co_await socket_.async_wait(tcp::socket::wait_read, kTuple);
+    if (error || stopping_) co_return Next::kClose;
+  }
+  {
+    Scope limit(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().header_limit));
+    auto stop = limit.OnEnd([this] { socket_.cancel(); });
+    auto [error, n] = co_await http::async_read_header(socket_, buffer_, parser, kTuple);
+    if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+      co_return co_await Refuse(431, "The request header is too large.");
+    }
+    if (limit.ended()) co_return co_await Refuse(408, "The request header did not arrive in time.");
+    if (error == http::error::end_of_stream || error == asio::error::eof || error == asio::error::connection_reset ||
+        error == asio::error::operation_aborted || error == asio::error::bad_descriptor || error == http::error::partial_message) {
+      co_return Next::kClose;
+    }
+    if (error) co_return co_await Refuse(400, "The request is malformed.");
+  }
+
+  auto& message = parser.get();
+  http_1_0_ = message.version() < 11;
+  keep_alive_ = message.keep_alive() && !stopping_;
+  head_ = message.method() == http::verb::head;
+  if (message.count(http::field::content_length) > 0 && message.count(http::field::transfer_encoding) > 0) {
+    co_return co_await Refuse(400, "The request has both Content-Length and Transfer-Encoding.");
+  }
+  if (message.count(http::field::host) > 1 || (!http_1_0_ && message.count(http::field::host) == 0)) {
+    co_return co_await Refuse(400, "The request needs exactly one Host header.");
+  }
+  if (parser.content_length() && *parser.content_length() > server_.options().max_body_bytes) {
+    co_return co_await Refuse(413, "The request body is too large.");
+  }
+  if (beast::iequals(message[http::field::expect], "100-continue")) {
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    co_await asio::async_write(socket_, asio::buffer(kContinue), kTuple);
+  }
+  Next next = Next::kClose;
+  const bool read = co_await ReadBody(parser, next);
+  if (!read) co_return next;
+
+  HttpServerRequest request;
+  request.method = std::string(message.method_string().data(), message.method_string().size());
+  request.target = std::string(message.target().data(), message.target().size());
+  auto target = ParseTarget(request.target);
+  if (!target.ok()) co_return co_await Refuse(400, target.status().message());
+  request.path = std::move(target->path);
+  request.query = std::move(target->query);
+  for (const auto& field : message) request.headers.Add(ToAbsl(field.name_string()), ToAbsl(field.value()));
+  request.body = std::move(message.body());
+  error_code ignored;
+  const auto remote = socket_.remote_endpoint(ignored);
+  if (!ignored) request.remote_address = remote.address().to_string();
+
+  scope_.emplace(executor());
+  Watch();
+  bool failed = false;
+  try {
+    co_await server_.handler()(request, *this);
+  } catch (const std::exception& escaped) {
+    LogError("handler_failed", {{"path", request.path}, {"error", escaped.what()}});
+    failed = true;
+  }
+  if (!begun_ && !scope_->ended()) {
+    const auto& make = server_.options().error_body;
+    HttpHeaders headers{{"Content-Type", "application/json"}};
+    std::string body = make ? make(500, "The server failed to answer.") : std::string("{}");
+    co_await Send(500, std::move(headers), std::move(body));
+  }
+  const bool whole = ended_ && !broken_ && !failed;
+  const bool gone = scope_->ended();
+  if (watching_) socket_.cancel(ignored);
+  scope_.reset();
+  if (stopping_) keep_alive_ = false;
+  co_return whole && !gone && keep_alive_ ? Next::kAgain : Next::kClose;
+}
+
+// While the handler works, the socket is watched for the client's leaving. Bytes that come meanwhile are a further request;
+// they are kept, up to the size of a header.
+void Connection::Watch() {
+  watching_ = true;
+  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+    self->watching_ = false;
+    if (error || !self->scope_) return;
+    const size_t room = self->server_.options().max_header_bytes;
+    if (self->buffer_.size() >= room) return;
+    auto space = self->buffer_.prepare(std::min<size_t>(room - self->buffer_.size(), 4096));
+    const ssize_t n = ::recv(self->socket_.native_handle(), space.data(), space.size(), MSG_DONTWAIT);
+    if (n > 0) {
+      self->buffer_.commit(static_cast<size_t>(n));
+      self->Watch();
+    } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+      self->Watch();
+    } else {
+      self->broken_ = true;
+      self->scope_->Cancel(Gone());
+    }
+  });
+}
+
+std::string Connection::Head(int status, const HttpHeaders& headers) {
+  std::string head = absl::StrCat(http_1_0_ ? "HTTP/1.0 " : "HTTP/1.1 ", status, " ", ReasonPhrase(status), "\r\nDate: ", DateHeader(), "\r\n");
+  for (const auto& [name, value] : headers) absl::StrAppend(&head, name, ": ", value, "\r\n");
+  if (!keep_alive_) {
+    head += "Connection: close\r\n";
+  } else if (http_1_0_) {
+    head += "Connection: keep-alive\r\n";
+  }
+  return head;
+}
+
+template <typename Buffers>
+asio::awaitable<absl::Status> Connection::WriteAll(const Buffers& buffers) {
+  if (broken_ || !socket_.is_open()) co_return Gone();
+  // Small writes nearly always fit the socket's buffer: one system call, no timer, no trip through the event loop.
+  error_code error;
+  socket_.non_blocking(true, error);
+  size_t sent = socket_.write_some(buffers, error);
+  const size_t total = asio::buffer_size(buffers);
+  if (!error && sent == total) co_return absl::OkStatus();
+  if (error && error != asio::error::would_block && error != asio::error::try_again) {
+    broken_ = true;
+    scope_->Cancel(Gone());
+    co_return Gone();
+  }
+  // What is left, as one piece: this path is the slow one anyway.
+  std::string rest(total, '\0');
+  asio::buffer_copy(asio::buffer(rest), buffers);
+  while (sent < total) {
+    Scope limit(*scope_, server_.options().write_limit, Gone());
+    auto stop = limit.OnEnd([this] { socket_.cancel(); });
+    auto [write_error, n] = co_await socket_.async_write_some(asio::buffer(rest.data() + sent, total - sent), kTuple);
+    sent += n;
+    if (write_error || limit.ended()) {
+      broken_ = true;
+      if (!scope_->ended()) scope_->Cancel(Gone());
+      co_return Gone();
+    }
+    // A cancel for the write limit would also have ended the watch.
+  }
+  co_return absl::OkStatus();
+}
+
+asio::awaitable<absl::Status> Connection::Send(int status, HttpHeaders headers, std::string body) {
+  if (begun_ || !IsHeaderSafe(headers)) co_return absl::InternalError("an answer was begun twice, or has a broken header");
+  begun_ = ended_ = true;
+  std::string head = Head(status, headers);
+  if (status != 204 && status != 304) absl::StrAppend(&head, "Content-Length: ", body.size(), "\r\n");
+  head += "\r\n";
+  if (head_) body.clear();
+  const std::array<asio::const_buffer, 2> buffers = {asio::buffer(head), asio::buffer(body)};
+  co_return co_await WriteAll(buffers);
+}
+
+asio::awaitable<absl::Status> Connection::Begin(int status, HttpHeaders headers) {
+  if (begun_ || !IsHeaderSafe(headers)) co_return absl::InternalError("an answer was begun twice, or has a broken header");
+  begun_ = true;
+  chunked_ = !http_1_0_;
+  if (http_1_0_) keep_alive_ = false;
+  std::string head = Head(status, headers);
+  head += chunked_ ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n";
+  const std::array<asio::const_buffer, 1> buffers = {asio::buffer(head)};
+  co_return co_await WriteAll(buffers);
+}
+
+asio::awaitable<absl::Status> Connection::Write(absl::string_view bytes) {
+  if (bytes.empty() || head_) co_return absl::OkStatus();
+  if (!begun_ || ended_) co_return absl::InternalError("nothing can be written before the start or after the end of an answer");
+  if (!chunked_) {
+    const std::array<asio::const_buffer, 1> buffers = {asio::buffer(bytes.data(), bytes.size())};
+    co_return co_await WriteAll(buffers);
+  }
+  char size[24];
+  const int length = absl::SNPrintF(size, sizeof size, "%x\r\n", bytes.size());
+  const std::array<asio::const_buffer, 3> buffers = {asio::buffer(size, length), asio::buffer(bytes.data(), bytes.size()), asio::buffer("\r\n", 2)};
+  co_return co_await WriteAll(buffers);
+}
+
+asio::awaitable<absl::Status> Connection::End() {
+  if (!begun_ || ended_) co_return absl::InternalError("an answer ends once");
+  ended_ = true;
+  if (!chunked_ || head_) co_return absl::OkStatus();
+  const std::array<asio::const_buffer, 1> buffers = {asio::buffer("0\r\n\r\n", 5)};
+  co_return co_await WriteAll(buffers);
+}
+
+void Connection::Abort(bool reset) {
+  broken_ = begun_ = true;
+  error_code ignored;
+  if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  Close();
+}
+
+// ---- BeastHttpServer
+
+absl::Status BeastHttpServer::Open() {
+  error_code error;
+  const auto address = asio::ip::make_address(options_.host == "localhost" ? "127.0.0.1" : options_.host, error);
+  if (error) return absl::InvalidArgumentError(absl::StrCat(options_.host, " is not an IP address"));
+  const tcp::endpoint endpoint(address, options_.port);
+  acceptor_.open(endpoint.protocol(), error);
+  if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) acceptor_.bind(endpoint, error);
+  if (!error) acceptor_.listen(1024, error);
+  if (error == asio::error::address_in_use) {
+    return absl::AlreadyExistsError(absl::StrCat("port ", options_.port, " on ", options_.host, " is in use by another program"));
+  }
+  if (error == asio::error::access_denied) {
+    return absl::PermissionDeniedError(absl::StrCat("not allowed to listen at port ", options_.port));
+  }
+  if (error) return absl::InvalidArgumentError(absl::StrCat("cannot listen at ", options_.host, ":", options_.port, ": ", error.message()));
+  port_ = acceptor_.local_endpoint(error).port();
+  accept_task_.Spawn(acceptor_.get_executor(), Accept());
+  return absl::OkStatus();
+}
+
+asio::awaitable<void> BeastHttpServer::Accept() {
+  while (accepting_) {
+    auto [error, socket] = co_await acceptor_.async_accept(runtime_.Next(), kTuple);
+    if (!accepting_) break;
+    if (error) {
+      // Out of descriptors: trying at once again would only spin.
+      Scope pause(acceptor_.get_executor());
+      co_await Sleep(pause, absl::Milliseconds(50));
+      continue;
+    }
+    if (connection_tasks_.running() >= options_.max_connections) {
+      error_code ignored;
+      socket.close(ignored);
+      continue;
+    }
+    auto connection = std::make_shared<Connection>(std::move(socket), *this);
+    {
+      absl::MutexLock lock(&mutex_);
+      connections_.insert(connection);
+    }
+    const Executor executor = connection->executor();
+    connection_tasks_.Spawn(executor, RunConnection(std::move(connection)));
+  }
+  error_code ignored;
+  acceptor_.close(ignored);
+}
+
+asio::awaitable<void> BeastHttpServer::RunConnection(std::shared_ptr<Connection> connection) {
+  co_await connection->Run();
+  absl::MutexLock lock(&mutex_);
+  connections_.erase(connection);
+}
+
+template <typename Action>
+void BeastHttpServer::ForEach(Action action) {
+  absl::MutexLock lock(&mutex_);
+  for (const auto& connection : connections_) {
+    asio::post(connection->executor(), [connection, action] { action(*connection); });
+  }
+}
+
+void BeastHttpServer::StopAccepting() {
+  if (!accepting_.exchange(false)) return;
+  asio::post(acceptor_.get_executor(), [this] {
+    error_code ignored;
+    acceptor_.cancel(ignored);
+    acceptor_.close(ignored);
+  });
+  accept_task_.WaitIdle(absl::Seconds(5));
+  ForEach([](Connection& connection) { connection.StopKeepAlive(); });
+}
+
+void BeastHttpServer::Shutdown(absl::Duration grace, absl::Status why) {
+  StopAccepting();
+  if (connection_tasks_.WaitIdle(grace)) return;
+  ForEach([why](Connection& connection) { connection.EndRequest(why); });
+  if (connection_tasks_.WaitIdle(absl::Seconds(1))) return;
+  ForEach([](Connection& connection) { connection.Close(); });
+  connection_tasks_.WaitIdle(absl::Seconds(10));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Listen(Runtime& runtime, HttpServerOptions options, HttpHandler handler) {
+  auto server = std::make_unique<BeastHttpServer>(runtime, std::move(options), std::move(handler));
+  if (auto status = server->Open(); !status.ok()) return status;
+  return server;
+}
+
+}  // namespace switchyard
