@@ -1,0 +1,188 @@
+#include "services/common/config/settings.h"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+
+namespace switchyard {
+namespace {
+
+// A bare number means seconds; otherwise Abseil's form: "1m30s", "500ms".
+bool ParseDurationText(const std::string& text, absl::Duration& out) {
+  double seconds;
+  if (absl::SimpleAtod(text, &seconds)) {
+    out = absl::Seconds(seconds);
+    return true;
+  }
+  return absl::ParseDuration(text, &out);
+}
+
+SettingReader Text(std::string& field) {
+  return [&field](const std::string& text) {
+    field = text;
+    return "";
+  };
+}
+
+SettingReader OneOf(std::string& field, std::vector<std::string> allowed) {
+  return [&field, allowed = std::move(allowed)](const std::string& text) -> std::string {
+    if (std::find(allowed.begin(), allowed.end(), text) == allowed.end()) {
+      return absl::StrCat("must be one of ", absl::StrJoin(allowed, ", "));
+    }
+    field = text;
+    return "";
+  };
+}
+
+SettingReader Bool(bool& field) {
+  return [&field](const std::string& text) -> std::string {
+    if (text != "true" && text != "false") return "must be true or false";
+    field = text == "true";
+    return "";
+  };
+}
+
+template <typename Number>
+SettingReader Whole(Number& field, int64_t low, int64_t high) {
+  return [&field, low, high](const std::string& text) -> std::string {
+    int64_t number;
+    if (!absl::SimpleAtoi(text, &number) || number < low || number > high) {
+      return absl::StrCat("must be a whole number from ", low, " to ", high);
+    }
+    field = static_cast<Number>(number);
+    return "";
+  };
+}
+
+SettingReader Span(absl::Duration& field, absl::Duration low, absl::Duration high) {
+  return [&field, low, high](const std::string& text) -> std::string {
+    absl::Duration span;
+    if (!ParseDurationText(text, span) || span < low || span > high) {
+      return absl::StrCat("must be a time from ", absl::FormatDuration(low), " to ", absl::FormatDuration(high), ", like 30s or 500ms");
+    }
+    field = span;
+    return "";
+  };
+}
+
+bool IsLocal(const std::string& address) {
+  return absl::StartsWith(address, "unix:/") || absl::StartsWith(address, "127.") || absl::StartsWith(address, "localhost:") || absl::StartsWith(address, "[::1]:");
+}
+
+SettingReader GrpcAddress(std::string& field) {
+  return [&field](const std::string& text) -> std::string {
+    int64_t port;
+    const bool has_port = absl::StartsWith(text, "unix:/") ||
+                          (text.rfind(':') != std::string::npos && absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &port) && port >= 0 && port <= 65535);
+    if (!IsLocal(text) || !has_port) return "must be a loopback address with a port (127.0.0.1:8021) or unix:/path: gRPC is served without mutual TLS, so it stays on this machine";
+    field = text;
+    return "";
+  };
+}
+
+SettingReader Origin(std::string& field) {
+  return [&field](const std::string& text) -> std::string {
+    const bool known = absl::StartsWith(text, "https://") || absl::StartsWith(text, "http://");
+    const size_t host = text.find("//") + 2;
+    if (!known || host >= text.size() || text[host] == '/' || text.find_first_of(" ?#@\t") != std::string::npos) {
+      return "must be an http or https address, like https://chat.deepseek.com";
+    }
+    field = std::string(absl::StripSuffix(text, "/"));
+    return "";
+  };
+}
+
+SettingReader Key(Secret& field) {
+  return [&field](const std::string& text) -> std::string {
+    const bool hex = text.size() == 64 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isxdigit(c); });
+    if (!hex) return "must be 64 hex digits";
+    field = Secret(text);
+    return "";
+  };
+}
+
+int EditDistance(absl::string_view a, absl::string_view b) {
+  std::vector<int> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    int diagonal = row[0];
+    row[0] = static_cast<int>(i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const int above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::map<std::string, SettingReader> SettingsOf(Config& config) {
+  const absl::Duration second = absl::Seconds(1);
+  std::map<std::string, SettingReader> settings;
+  ServerConfig& server = config.server;
+  settings["server.host"] = Text(server.host);
+  settings["server.port"] = Whole(server.port, 0, 65535);
+  settings["server.insecure"] = Bool(server.insecure);
+  settings["server.drain_delay"] = Span(server.drain_delay, absl::ZeroDuration(), 600 * second);
+  settings["server.drain_limit"] = Span(server.drain_limit, absl::ZeroDuration(), 3600 * second);
+  settings["server.request_limit"] = Span(server.request_limit, second, 3600 * second);
+  settings["server.heartbeat"] = Span(server.heartbeat, second, 60 * second);
+  settings["server.max_body_bytes"] = Whole(server.max_body_bytes, 1024, 256 * 1024 * 1024);
+  settings["server.max_in_flight"] = Whole(server.max_in_flight, 1, 100000);
+  settings["server.reasoning_format"] = OneOf(server.reasoning_format, {"think", "separate", "tags", "hidden"});
+  settings["server.ignore_unsupported"] = Bool(server.ignore_unsupported);
+  for (auto& [name, provider] : config.providers) {
+    const std::string at = absl::StrCat("providers.", name, ".");
+    settings[at + "enabled"] = Bool(provider.enabled);
+    settings[at + "base_url"] = Origin(provider.base_url);
+    settings[at + "max_in_flight_per_account"] = Whole(provider.max_in_flight_per_account, 1, 1024);
+    settings[at + "spacing"] = Span(provider.spacing, absl::ZeroDuration(), 600 * second);
+    settings[at + "queue_depth"] = Whole(provider.queue_depth, 0, 1000);
+    settings[at + "queue_limit"] = Span(provider.queue_limit, absl::ZeroDuration(), 600 * second);
+    settings[at + "dialect"] = Text(provider.dialect);
+    settings[at + "backend"] = GrpcAddress(provider.backend);
+  }
+  settings["signing.target"] = GrpcAddress(config.signing.target);
+  settings["signing.listen"] = GrpcAddress(config.signing.listen);
+  settings["signing.threads"] = Whole(config.signing.threads, 0, 256);
+  settings["signing.queue_depth"] = Whole(config.signing.queue_depth, 1, 65536);
+  settings["session.target"] = GrpcAddress(config.session.target);
+  settings["session.listen"] = GrpcAddress(config.session.listen);
+  settings["session.store"] = Text(config.session.store);
+  settings["session.store_key"] = Key(config.session.store_key);
+  settings["http.connect_limit"] = Span(config.http.connect_limit, absl::Milliseconds(100), 60 * second);
+  settings["http.tls_limit"] = Span(config.http.tls_limit, absl::Milliseconds(100), 60 * second);
+  settings["http.first_byte_limit"] = Span(config.http.first_byte_limit, second, 600 * second);
+  settings["http.idle_limit"] = Span(config.http.idle_limit, second, 600 * second);
+  settings["http.ca_file"] = Text(config.http.ca_file);
+  settings["chat.listen"] = GrpcAddress(config.chat_listen);
+  settings["log.level"] = OneOf(config.log_level, {"debug", "info", "warning", "error"});
+  settings["grpc.reflection"] = Bool(config.reflection);
+  settings["state_dir"] = Text(config.state_dir);
+  settings["threads"] = Whole(config.threads, 0, 64);
+  return settings;
+}
+
+std::string NearestName(absl::string_view name, const std::map<std::string, SettingReader>& settings) {
+  std::string nearest;
+  int best = 4;  // further off is another word, not a slip
+  for (const auto& [known, reader] : settings) {
+    const int distance = EditDistance(name, known);
+    if (distance < best) {
+      best = distance;
+      nearest = known;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace switchyard
