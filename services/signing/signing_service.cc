@@ -1,0 +1,182 @@
+#include "services/signing/signing_service.h"
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "boost/asio/post.hpp"
+#include "boost/asio/steady_timer.hpp"
+#include "services/common/async/event.h"
+#include "services/common/rpc/server_call.h"
+#include "services/signing/schemes/deepseek_pow.h"
+
+namespace switchyard {
+namespace {
+
+namespace asio = boost::asio;
+using signing::v1::Job;
+using signing::v1::SignRequest;
+using signing::v1::SignResponse;
+using Call = ServerBidi<SignRequest, SignResponse>;
+
+constexpr size_t kMaxOpenJobs = 64;
+
+void SetError(SignResponse& response, const absl::Status& status) {
+  auto* error = response.mutable_error();
+  error->set_code(static_cast<int>(status.code()));
+  error->set_message(std::string(status.message()));
+  if (status.code() == absl::StatusCode::kResourceExhausted) {
+    *error->mutable_detail() = DetailOf(MakeError(Reason::REASON_OVERLOADED, status.message(), {.retry_after = absl::Seconds(1)}));
+  } else {
+    *error->mutable_detail() = DetailOf(status);
+  }
+}
+
+/// Computes one job, on a pool thread.
+SignResponse Compute(const Job& job, const std::atomic<bool>& cancelled) {
+  SignResponse response;
+  response.set_id(job.id());
+  switch (job.input_case()) {
+    case Job::kDeepseekProofOfWork: {
+      auto proof = SolveDeepSeek(job.deepseek_proof_of_work(), cancelled);
+      if (proof.ok()) {
+        *response.mutable_deepseek_proof() = *std::move(proof);
+      } else {
+        SetError(response, proof.status());
+      }
+      break;
+    }
+    case Job::kZhipuSignature:
+    case Job::kMinimaxSignature:
+      SetError(response, absl::UnimplementedError("this service does not know the scheme"));
+      break;
+    case Job::INPUT_NOT_SET:
+      SetError(response, absl::InvalidArgumentError("the job has no input"));
+      break;
+  }
+  return response;
+}
+
+/// One Sign stream. Lives on its executor until the stream has ended and no job of it runs any more.
+class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
+ public:
+  SignStreamServer(Call& call, CpuPool& pool, const Clock& clock) : call_(call), pool_(pool), clock_(clock), idle_(call.scope().executor()) {}
+
+  asio::awaitable<absl::Status> Run() {
+    absl::Status status;
+    while (status.ok()) {
+      auto request = co_await call_.Read();
+      if (!request) break;
+      status = Handle(std::move(*request));
+    }
+    // A caller that has only closed its side still gets its results; any other end cancels them.
+    if (status.ok()) {
+      while (!open_.empty() && !call_.scope().ended()) co_await idle_.Wait(call_.scope());
+    }
+    for (auto& [id, job] : open_) job->cancelled = true;
+    open_.clear();
+    ended_ = true;
+    co_return status.ok() ? call_.scope().status() : status;
+  }
+
+ private:
+  struct OpenJob {
+    explicit OpenJob(Executor executor) : timer(std::move(executor)) {}
+    std::atomic<bool> cancelled{false};
+    asio::steady_timer timer;
+  };
+
+  absl::Status Handle(SignRequest request) {
+    switch (request.request_case()) {
+      case SignRequest::kJob:
+        return Start(std::move(*request.mutable_job()));
+      case SignRequest::kCancel:
+        Fail(request.cancel().id(), absl::CancelledError("the job was cancelled"));
+        return absl::OkStatus();
+      case SignRequest::REQUEST_NOT_SET:
+        break;
+    }
+    return absl::InvalidArgumentError("a request is either a job or a cancel");
+  }
+
+  absl::Status Start(Job job) {
+    const std::string id = job.id();
+    if (id.empty()) return absl::InvalidArgumentError("a job needs an id");
+    if (open_.count(id) > 0) return absl::InvalidArgumentError("a job with this id is already running");
+    if (open_.size() >= kMaxOpenJobs) {
+      return MakeError(Reason::REASON_OVERLOADED, absl::StrCat("a stream may have at most ", kMaxOpenJobs, " jobs open"));
+    }
+    auto entry = std::make_shared<OpenJob>(call_.scope().executor());
+    open_.emplace(id, entry);
+    if (job.has_deadline()) {
+      const absl::Time deadline = absl::FromUnixSeconds(job.deadline().seconds()) + absl::Nanoseconds(job.deadline().nanos());
+      const absl::Duration left = deadline - clock_.Now();
+      if (left <= absl::ZeroDuration()) {
+        Fail(id, absl::DeadlineExceededError("the job's deadline has passed"));
+        return absl::OkStatus();
+      }
+      entry->timer.expires_after(absl::ToChronoNanoseconds(left));
+      entry->timer.async_wait([self = shared_from_this(), id](const boost::system::error_code& error) {
+        if (!error) self->Fail(id, absl::DeadlineExceededError("the job's deadline has passed"));
+      });
+    }
+    auto work = [self = shared_from_this(), entry, job = std::move(job), executor = call_.scope().executor()]() mutable {
+      if (entry->cancelled.load()) return;
+      const auto start = std::chrono::steady_clock::now();
+      SignResponse response = Compute(job, entry->cancelled);
+      const auto took = std::chrono::steady_clock::now() - start;
+      response.mutable_compute_time()->set_seconds(std::chrono::duration_cast<std::chrono::seconds>(took).count());
+      response.mutable_compute_time()->set_nanos(static_cast<int32_t>(took.count() % 1'000'000'000));
+      asio::post(executor, [self = std::move(self), entry = std::move(entry), response = std::move(response)]() mutable { self->Finish(*entry, std::move(response)); });
+    };
+    if (auto status = pool_.Submit(std::move(work)); !status.ok()) Fail(id, status);
+    return absl::OkStatus();
+  }
+
+  void Fail(const std::string& id, const absl::Status& why) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    const auto entry = found->second;
+    entry->cancelled = true;
+    SignResponse response;
+    response.set_id(id);
+    SetError(response, why);
+    Answer(found, std::move(response));
+  }
+
+  void Finish(const OpenJob& entry, SignResponse response) {
+    const auto found = open_.find(response.id());
+    // A cancelled job has been answered already, and its id may have been taken again.
+    if (ended_ || found == open_.end() || found->second.get() != &entry) return;
+    Answer(found, std::move(response));
+  }
+
+  void Answer(std::map<std::string, std::shared_ptr<OpenJob>>::iterator at, SignResponse response) {
+    at->second->timer.cancel();
+    open_.erase(at);
+    call_.Send(std::move(response));
+    idle_.Set();
+  }
+
+  Call& call_;  // used only until Run() has returned
+  CpuPool& pool_;
+  const Clock& clock_;
+  std::map<std::string, std::shared_ptr<OpenJob>> open_;
+  Event idle_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<SignRequest, SignResponse>* SigningService::Sign(grpc::CallbackServerContext* context) {
+  auto body = [this](Call& call) -> asio::awaitable<absl::Status> {
+    auto stream = std::make_shared<SignStreamServer>(call, pool_, clock_);
+    co_return co_await stream->Run();
+  };
+  return ServeBidi<SignRequest, SignResponse>(runtime_.Next(), context, body);
+}
+
+}  // namespace switchyard
