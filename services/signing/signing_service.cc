@@ -24,24 +24,52 @@ using Call = ServerBidi<SignRequest, SignResponse>;
 
 constexpr size_t kMaxOpenJobs = 64;
 
+// Clocks of platform, provider and service may disagree by this much: a challenge counts as expired only when it has
+// expired by all of them. The job's deadline, made by somebody who has seen the platform's clock, is the precise bound.
+constexpr absl::Duration kClockAllowance = absl::Minutes(10);
+
+/// What the edge would make of a job's error, and a word for logs.
+ErrorDetail JobDetail(const absl::Status& status) {
+  const auto detail = [](Reason reason, std::string cause) { return DetailOf(MakeError(reason, "", {.cause = std::move(cause)})); };
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return detail(Reason::REASON_UPSTREAM_CHANGED, "pow_malformed");
+    case absl::StatusCode::kUnimplemented:
+      return detail(Reason::REASON_INTERNAL, "signing_scheme_unknown");
+    case absl::StatusCode::kFailedPrecondition:
+      return detail(Reason::REASON_SIGNATURE_REFUSED, "pow_unsolvable");
+    case absl::StatusCode::kDeadlineExceeded:
+      return detail(Reason::REASON_DEADLINE, "signing_deadline");
+    case absl::StatusCode::kResourceExhausted:
+      return DetailOf(MakeError(Reason::REASON_OVERLOADED, "", {.retry_after = absl::Seconds(1), .cause = "signing_queue"}));
+    default:
+      return detail(Reason::REASON_INTERNAL, "signing");
+  }
+}
+
 void SetError(SignResponse& response, const absl::Status& status) {
   auto* error = response.mutable_error();
   error->set_code(static_cast<int>(status.code()));
   error->set_message(std::string(status.message()));
-  if (status.code() == absl::StatusCode::kResourceExhausted) {
-    *error->mutable_detail() = DetailOf(MakeError(Reason::REASON_OVERLOADED, status.message(), {.retry_after = absl::Seconds(1)}));
-  } else {
-    *error->mutable_detail() = DetailOf(status);
+  *error->mutable_detail() = JobDetail(status);
+}
+
+absl::StatusOr<signing::v1::DeepSeekProof> Solve(const signing::v1::DeepSeekProofOfWork& challenge, absl::Time now,
+                                                 const std::atomic<bool>& cancelled) {
+  if (auto status = CheckChallenge(challenge); !status.ok()) return status;
+  if (now > absl::FromUnixMillis(challenge.expire_at_ms()) + kClockAllowance) {
+    return absl::FailedPreconditionError("the challenge has expired");
   }
+  return SolveDeepSeek(challenge, cancelled);
 }
 
 /// Computes one job, on a pool thread.
-SignResponse Compute(const Job& job, const std::atomic<bool>& cancelled) {
+SignResponse Compute(const Job& job, absl::Time now, const std::atomic<bool>& cancelled) {
   SignResponse response;
   response.set_id(job.id());
   switch (job.input_case()) {
     case Job::kDeepseekProofOfWork: {
-      auto proof = SolveDeepSeek(job.deepseek_proof_of_work(), cancelled);
+      auto proof = Solve(job.deepseek_proof_of_work(), now, cancelled);
       if (proof.ok()) {
         *response.mutable_deepseek_proof() = *std::move(proof);
       } else {
@@ -60,13 +88,27 @@ SignResponse Compute(const Job& job, const std::atomic<bool>& cancelled) {
   return response;
 }
 
+/// The contract's code for one stream's excess; its reason says 503, as for any overload.
+absl::Status TooManyJobs() {
+  const absl::Status overloaded =
+      MakeError(Reason::REASON_OVERLOADED, absl::StrCat("a stream may have at most ", kMaxOpenJobs, " jobs open"), {.cause = "signing_jobs"});
+  absl::Status status(absl::StatusCode::kResourceExhausted, overloaded.message());
+  overloaded.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { status.SetPayload(url, payload); });
+  return status;
+}
+
+absl::Status Stopping() {
+  return MakeError(Reason::REASON_NO_BACKEND, "the signing service is stopping", {.cause = "signing_stopping"});
+}
+
 /// One Sign stream. Lives on its executor until the stream has ended and no job of it runs any more.
 class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
  public:
-  SignStreamServer(Call& call, CpuPool& pool, const Clock& clock) : call_(call), pool_(pool), clock_(clock), idle_(call.scope().executor()) {}
+  SignStreamServer(Call& call, CpuPool& pool, const Clock& clock, const std::atomic<bool>& stopping)
+      : call_(call), pool_(pool), clock_(clock), stopping_(stopping), idle_(call.scope().executor()) {}
 
   asio::awaitable<absl::Status> Run() {
-    absl::Status status;
+    absl::Status status = stopping_ ? Stopping() : absl::OkStatus();
     while (status.ok()) {
       auto request = co_await call_.Read();
       if (!request) break;
@@ -76,7 +118,10 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
     if (status.ok()) {
       while (!open_.empty() && !call_.scope().ended()) co_await idle_.Wait(call_.scope());
     }
-    for (auto& [id, job] : open_) job->cancelled = true;
+    for (auto& [id, job] : open_) {
+      job->cancelled = true;
+      job->timer.cancel();
+    }
     open_.clear();
     ended_ = true;
     co_return status.ok() ? call_.scope().status() : status;
@@ -106,9 +151,8 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
     const std::string id = job.id();
     if (id.empty()) return absl::InvalidArgumentError("a job needs an id");
     if (open_.count(id) > 0) return absl::InvalidArgumentError("a job with this id is already running");
-    if (open_.size() >= kMaxOpenJobs) {
-      return MakeError(Reason::REASON_OVERLOADED, absl::StrCat("a stream may have at most ", kMaxOpenJobs, " jobs open"));
-    }
+    if (open_.size() >= kMaxOpenJobs) return TooManyJobs();
+    if (stopping_) return Stopping();
     auto entry = std::make_shared<OpenJob>(call_.scope().executor());
     open_.emplace(id, entry);
     if (job.has_deadline()) {
@@ -126,11 +170,13 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
     auto work = [self = shared_from_this(), entry, job = std::move(job), executor = call_.scope().executor()]() mutable {
       if (entry->cancelled.load()) return;
       const auto start = std::chrono::steady_clock::now();
-      SignResponse response = Compute(job, entry->cancelled);
+      SignResponse response = Compute(job, self->clock_.Now(), entry->cancelled);
       const auto took = std::chrono::steady_clock::now() - start;
       response.mutable_compute_time()->set_seconds(std::chrono::duration_cast<std::chrono::seconds>(took).count());
       response.mutable_compute_time()->set_nanos(static_cast<int32_t>(took.count() % 1'000'000'000));
-      asio::post(executor, [self = std::move(self), entry = std::move(entry), response = std::move(response)]() mutable { self->Finish(*entry, std::move(response)); });
+      asio::post(executor, [self = std::move(self), entry = std::move(entry), response = std::move(response)]() mutable {
+        self->Finish(*entry, std::move(response));
+      });
     };
     if (auto status = pool_.Submit(std::move(work)); !status.ok()) Fail(id, status);
     return absl::OkStatus();
@@ -164,6 +210,7 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
   Call& call_;  // used only until Run() has returned
   CpuPool& pool_;
   const Clock& clock_;
+  const std::atomic<bool>& stopping_;
   std::map<std::string, std::shared_ptr<OpenJob>> open_;
   Event idle_;
   bool ended_ = false;
@@ -173,7 +220,7 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
 
 grpc::ServerBidiReactor<SignRequest, SignResponse>* SigningService::Sign(grpc::CallbackServerContext* context) {
   auto body = [this](Call& call) -> asio::awaitable<absl::Status> {
-    auto stream = std::make_shared<SignStreamServer>(call, pool_, clock_);
+    auto stream = std::make_shared<SignStreamServer>(call, pool_, clock_, stopping_);
     co_return co_await stream->Run();
   };
   return ServeBidi<SignRequest, SignResponse>(runtime_.Next(), context, body);

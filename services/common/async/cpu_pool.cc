@@ -29,16 +29,19 @@ CpuPool::CpuPool(Options options) : queue_depth_(options.queue_depth) {
 }
 
 CpuPool::~CpuPool() {
+  std::deque<absl::AnyInvocable<void()>> dropped;  // destroyed outside the lock: a job may own anything
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
-    queue_.clear();
+    dropped.swap(queue_);
   }
+  dropped.clear();
   for (std::thread& thread : threads_) thread.join();
 }
 
 absl::Status CpuPool::Submit(absl::AnyInvocable<void()> job) {
   absl::MutexLock lock(&mutex_);
+  if (stopping_) return absl::UnavailableError("the CPU pool is stopping");
   if (static_cast<int>(queue_.size()) >= queue_depth_) return absl::ResourceExhaustedError("the queue of the CPU pool is full");
   queue_.push_back(std::move(job));
   return absl::OkStatus();
@@ -62,6 +65,7 @@ void CpuPool::Work() {
       ++running_;
     }
     job();
+    job = nullptr;  // what it owned goes before it stops to count
     absl::MutexLock lock(&mutex_);
     --running_;
   }

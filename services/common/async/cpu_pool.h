@@ -26,7 +26,7 @@ class CpuPool {
   /// Waits for running jobs; those still waiting are dropped.
   ~CpuPool();
 
-  /// RESOURCE_EXHAUSTED if the queue is full.
+  /// RESOURCE_EXHAUSTED if the queue is full. A job throws nothing.
   absl::Status Submit(absl::AnyInvocable<void()> job);
 
   /// Jobs running and waiting.

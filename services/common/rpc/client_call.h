@@ -25,6 +25,7 @@
 #include "services/common/async/rendezvous.h"
 #include "services/common/async/scope.h"
 #include "services/common/rpc/call_context.h"
+#include "services/common/rpc/open_calls.h"
 #include "services/common/status/grpc_status.h"
 
 namespace switchyard {
@@ -32,7 +33,7 @@ namespace rpc_internal {
 
 /// What every client call has: its context, itself until OnDone, and one status.
 template <typename Derived, typename Reactor>
-class ClientCallState : public Reactor, public std::enable_shared_from_this<Derived> {
+class ClientCallState : public Reactor, public OpenCall, public std::enable_shared_from_this<Derived> {
  public:
   explicit ClientCallState(Executor executor) : executor_(executor), done_(std::move(executor)) {}
 
@@ -43,19 +44,28 @@ class ClientCallState : public Reactor, public std::enable_shared_from_this<Deri
 
   void OnDone(const grpc::Status& status) final {
     done_.Complete(FromGrpcStatus(status));
+    OpenCalls& open = *open_;
+    const uint64_t id = id_;
     // What was posted before still holds references; this one goes on the executor, after them.
     boost::asio::post(executor_, [self = std::move(self_)] {});
+    open.Remove(id);
   }
 
  protected:
   const Executor& executor() const { return executor_; }
-  void KeepUntilDone() { self_ = this->shared_from_this(); }
+  void KeepUntilDone() {
+    self_ = this->shared_from_this();
+    open_ = &OpenCalls::Of(executor_);
+    id_ = open_->Add(self_);
+  }
 
  private:
   Executor executor_;
   grpc::ClientContext client_;
   Rendezvous<absl::Status> done_;
   std::shared_ptr<Derived> self_;
+  OpenCalls* open_ = nullptr;
+  uint64_t id_ = 0;
 };
 
 }  // namespace rpc_internal
@@ -120,7 +130,7 @@ class ClientReader {
       if (!ended_) this->TryCancel();
       this->RemoveHold();
     }
-    void Abandon() {
+    void Abandon() override {
       this->TryCancel();
       Release();
     }
@@ -238,10 +248,11 @@ class ClientBidi {
       releasing_ = true;
       ReleaseIfIdle();
     }
-    void Abandon() {
+    // An operation on its way keeps the call by itself, so the hold may go although one is.
+    void Abandon() override {
       this->TryCancel();
       queue_.resize(writing_ ? 1 : 0);
-      Release();
+      if (!std::exchange(released_, true)) this->RemoveHold();
     }
 
    private:
@@ -288,8 +299,9 @@ class ClientBidi {
 /// A unary call. @param start called with (grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>).
 template <typename Response, typename Request, typename StartCall>
 boost::asio::awaitable<absl::StatusOr<Response>> CallUnary(Scope& scope, CallContext context, Request request, StartCall start) {
-  struct State {
+  struct State final : OpenCall {
     explicit State(Executor executor) : done(std::move(executor)) {}
+    void Abandon() override { client.TryCancel(); }
     grpc::ClientContext client;
     Request request;
     Response response;
@@ -298,7 +310,11 @@ boost::asio::awaitable<absl::StatusOr<Response>> CallUnary(Scope& scope, CallCon
   auto state = std::make_shared<State>(scope.executor());
   state->request = std::move(request);
   context.Until(scope.deadline()).ApplyTo(state->client);
-  std::function<void(grpc::Status)> finished = [state](grpc::Status status) { state->done.Complete(FromGrpcStatus(status)); };
+  OpenCalls& open = OpenCalls::Of(scope.executor());
+  std::function<void(grpc::Status)> finished = [state, &open, id = open.Add(state)](grpc::Status status) {
+    state->done.Complete(FromGrpcStatus(status));
+    open.Remove(id);
+  };
   start(&state->client, &state->request, &state->response, std::move(finished));
   auto end = scope.OnEnd([raw = state.get()] { raw->client.TryCancel(); });
   absl::Status status = co_await state->done.Wait();

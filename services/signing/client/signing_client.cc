@@ -1,8 +1,11 @@
 #include "services/signing/client/signing_client.h"
 
+#include <chrono>
 #include <string>
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "services/common/async/sleep.h"
 #include "services/common/rpc/client_call.h"
 #include "services/common/status/reason.h"
 
@@ -17,48 +20,105 @@ using signing::v1::JobError;
 using signing::v1::SignRequest;
 using signing::v1::SignResponse;
 
+// How long a service that cannot be reached is waited for: a restart, or another replica. Work is a pure function, so it may
+// be asked for again.
+constexpr absl::Duration kPatience = absl::Seconds(3);
+constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
+
+absl::Status Failed(Reason reason, absl::string_view message, std::string cause) {
+  return MakeError(reason, message, {.cause = std::move(cause)});
+}
+
+/// The job's own failure; the service says what the edge is to make of it.
 absl::Status FromJobError(const JobError& error) {
-  switch (static_cast<absl::StatusCode>(error.code())) {
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kUnimplemented:
-      return MakeError(Reason::REASON_UPSTREAM_CHANGED, error.message(), {.cause = "challenge_malformed"});
-    case absl::StatusCode::kFailedPrecondition:
-      return MakeError(Reason::REASON_SIGNATURE_REFUSED, error.message(), {.cause = "challenge_unsolvable"});
-    case absl::StatusCode::kDeadlineExceeded:
-      return MakeError(Reason::REASON_DEADLINE, error.message(), {.cause = "signing_deadline"});
+  const ErrorDetail& detail = error.detail();
+  ErrorExtras extras;
+  extras.cause = detail.cause();
+  if (detail.has_retry_after()) extras.retry_after = absl::Seconds(detail.retry_after().seconds());
+  const bool known = detail.reason() != Reason::REASON_UNSPECIFIED;
+  return MakeError(known ? detail.reason() : Reason::REASON_INTERNAL, error.message(), std::move(extras));
+}
+
+/// The stream's end before the result. What gRPC says names addresses, so it goes no further.
+absl::Status FromStreamEnd(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kCancelled:
+      return Failed(Reason::REASON_NO_BACKEND, "the signing service cannot be reached", "signing_unreachable");
     case absl::StatusCode::kResourceExhausted:
-      return MakeError(Reason::REASON_OVERLOADED, "the signing service is overloaded", {.retry_after = absl::Seconds(1), .cause = "signing_queue"});
+      return Failed(Reason::REASON_OVERLOADED, "the signing service is overloaded", "signing_overloaded");
+    case absl::StatusCode::kDeadlineExceeded:
+      return Failed(Reason::REASON_DEADLINE, "the signing service took too long", "signing_deadline");
     default:
-      return MakeError(Reason::REASON_INTERNAL, error.message(), {.cause = "signing"});
+      return Failed(Reason::REASON_INTERNAL, "the signing service failed", "signing");
   }
 }
 
 class Stream final : public SignStream {
  public:
-  Stream(std::unique_ptr<ClientBidi<SignRequest, SignResponse>> call) : call_(std::move(call)) {}
+  Stream(signing::v1::SigningService::Stub& stub, Scope& scope, CallContext context)
+      : stub_(stub), scope_(scope), context_(std::move(context)) {}
 
   asio::awaitable<absl::StatusOr<DeepSeekProof>> SolveDeepSeek(DeepSeekProofOfWork challenge, absl::Time deadline) override {
-    const std::string id = std::to_string(++jobs_);
-    SignRequest request;
-    Job& job = *request.mutable_job();
-    job.set_id(id);
-    *job.mutable_deepseek_proof_of_work() = std::move(challenge);
-    if (deadline < absl::InfiniteFuture()) job.mutable_deadline()->set_seconds(absl::ToUnixSeconds(deadline));
-    call_->Send(std::move(request));
-    for (;;) {
-      auto response = co_await call_->Read();
-      if (!response) {
-        const absl::Status status = co_await call_->Finish();
-        co_return status.ok() ? MakeError(Reason::REASON_NO_BACKEND, "the signing service ended the work", {.cause = "signing"}) : status;
-      }
-      if (response->id() != id) continue;
-      if (response->has_error()) co_return FromJobError(response->error());
-      co_return std::move(*response->mutable_deepseek_proof());
+    const auto give_up = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(kPatience);
+    for (absl::Duration pause = kFirstPause;; pause *= 2) {
+      auto proof = co_await Ask(challenge, deadline);
+      if (proof.ok() || scope_.ended() || ReasonOf(proof.status()) != Reason::REASON_NO_BACKEND) co_return proof;
+      const bool again = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(pause) < give_up && absl::Now() + pause < deadline;
+      if (!again) co_return proof;
+      const absl::Status slept = co_await Sleep(scope_, pause);
+      if (!slept.ok()) co_return slept;
     }
   }
 
  private:
-  std::unique_ptr<ClientBidi<SignRequest, SignResponse>> call_;
+  asio::awaitable<absl::StatusOr<DeepSeekProof>> Ask(const DeepSeekProofOfWork& challenge, absl::Time deadline) {
+    const absl::Status too_late = Failed(Reason::REASON_DEADLINE, "the proof of work was not ready in time", "signing_deadline");
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) co_return too_late;
+    if (call_ == nullptr) {
+      call_ = Call::Start(scope_, context_, [this](grpc::ClientContext* client, auto* reactor) { stub_.async()->Sign(client, reactor); });
+    }
+    SignRequest request;
+    Job& job = *request.mutable_job();
+    const std::string id = std::to_string(++jobs_);
+    job.set_id(id);
+    *job.mutable_deepseek_proof_of_work() = challenge;
+    if (deadline < absl::InfiniteFuture()) {
+      const absl::Duration since_epoch = deadline - absl::UnixEpoch();
+      absl::Duration rest;
+      job.mutable_deadline()->set_seconds(absl::IDivDuration(since_epoch, absl::Seconds(1), &rest));
+      job.mutable_deadline()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+    }
+    call_->Send(std::move(request));
+
+    // The service keeps the deadline itself; this is for one that hangs.
+    Scope limit(scope_, left, too_late);
+    auto stop = limit.OnEnd([this] { call_->Cancel(); });
+    for (;;) {
+      auto response = co_await call_->Read();
+      if (!response) {
+        const absl::Status status = co_await call_->Finish();
+        call_ = nullptr;  // the next job starts another call
+        if (limit.ended()) co_return limit.status();
+        co_return FromStreamEnd(status);
+      }
+      if (response->id() != id) continue;
+      if (response->has_error()) co_return FromJobError(response->error());
+      if (!response->has_deepseek_proof() || response->deepseek_proof().header().empty()) {
+        co_return Failed(Reason::REASON_INTERNAL, "the signing service answered with something else", "signing_garbage");
+      }
+      co_return std::move(*response->mutable_deepseek_proof());
+    }
+  }
+
+  using Call = ClientBidi<SignRequest, SignResponse>;
+
+  signing::v1::SigningService::Stub& stub_;
+  Scope& scope_;
+  CallContext context_;
+  std::unique_ptr<Call> call_;  // none before the first job and after a call that broke off
   int jobs_ = 0;
 };
 
@@ -67,8 +127,7 @@ class Stream final : public SignStream {
 SigningClient::SigningClient(std::shared_ptr<grpc::Channel> channel) : stub_(signing::v1::SigningService::NewStub(std::move(channel))) {}
 
 std::unique_ptr<SignStream> SigningClient::Open(Scope& scope, const CallContext& context) {
-  return std::make_unique<Stream>(ClientBidi<SignRequest, SignResponse>::Start(
-      scope, context, [this](grpc::ClientContext* client, auto* reactor) { stub_->async()->Sign(client, reactor); }));
+  return std::make_unique<Stream>(*stub_, scope, context);
 }
 
 }  // namespace switchyard

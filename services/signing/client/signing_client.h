@@ -24,7 +24,8 @@ class SignStream {
   virtual ~SignStream() = default;
 
   /// One job at a time. Errors, with reasons: UPSTREAM_CHANGED for a challenge that is malformed, SIGNATURE_REFUSED for one
-  /// without a solution, OVERLOADED, NO_BACKEND, DEADLINE; the scope's own.
+  /// without a solution or expired, OVERLOADED, DEADLINE, INTERNAL; NO_BACKEND once the service could not be reached for 3 s;
+  /// the scope's own.
   /// @param deadline the proof is worthless after it
   virtual boost::asio::awaitable<absl::StatusOr<signing::v1::DeepSeekProof>> SolveDeepSeek(signing::v1::DeepSeekProofOfWork challenge,
                                                                                            absl::Time deadline) = 0;
@@ -34,6 +35,7 @@ class SigningClient {
  public:
   explicit SigningClient(std::shared_ptr<grpc::Channel> channel);
 
+  /// Free: the call begins with the first job. Client and scope outlive the stream.
   std::unique_ptr<SignStream> Open(Scope& scope, const CallContext& context);
 
  private:

@@ -16,8 +16,11 @@ using signing::v1::DeepSeekProofOfWork;
 
 constexpr absl::string_view kAlgorithm = "DeepSeekHashV1";
 constexpr int64_t kMaxDifficulty = (int64_t{1} << 53) - 2;
-// Between two looks at the cancellation: well under a millisecond on every kernel.
-constexpr uint64_t kSlice = 1024;
+// Between two looks at the cancellation: well under a millisecond on every kernel. A thousand numbers are what a kernel
+// prepares at once.
+constexpr uint64_t kSlice = 1000;
+// A salt has 20 digits. The limit keeps a caller from occupying a core with one message's worth of hashing.
+constexpr size_t kMaxSalt = 64 * 1024;
 
 /// The state of everything before the number, and where the number goes.
 struct Prefix {
@@ -33,8 +36,9 @@ struct Prefix {
   }
 };
 
-bool Matches(absl::string_view prefix, uint64_t number, absl::string_view target) {
-  const auto digest = DeepSeekHash(absl::StrCat(prefix, number));
+/// Hashes the plain way, from behind the blocks that the prefix fills.
+bool Matches(const Prefix& prefix, uint64_t number, absl::string_view target) {
+  const auto digest = FinishHash(prefix.state, absl::StrCat(prefix.rest, number));
   return absl::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()) == target;
 }
 
@@ -54,8 +58,8 @@ SearchJob MakeJob(const Prefix& prefix, int digits, absl::string_view target) {
 }
 
 /// Numbers of one length, [first, end). @return the solution, or -1.
-int64_t SearchRange(absl::string_view text, const Prefix& prefix, int digits, uint64_t first, uint64_t end, absl::string_view target,
-                    SearchKernel kernel, const std::atomic<bool>& cancelled) {
+int64_t SearchRange(const Prefix& prefix, int digits, uint64_t first, uint64_t end, absl::string_view target, SearchKernel kernel,
+                    const std::atomic<bool>& cancelled) {
   const bool fits = prefix.rest.size() + static_cast<size_t>(digits) < kKeccakRate;
   const SearchJob job = fits ? MakeJob(prefix, digits, target) : SearchJob{};
   while (first < end && !cancelled.load(std::memory_order_relaxed)) {
@@ -66,12 +70,12 @@ int64_t SearchRange(absl::string_view text, const Prefix& prefix, int digits, ui
         first += count;
         continue;
       }
-      if (Matches(text, static_cast<uint64_t>(hit), target)) return hit;
+      if (Matches(prefix, static_cast<uint64_t>(hit), target)) return hit;
       first = static_cast<uint64_t>(hit) + 1;
     } else {
       // The number crosses a block border: rare enough to be hashed the plain way.
       for (uint64_t number = first; number < first + count; ++number) {
-        if (Matches(text, number, target)) return static_cast<int64_t>(number);
+        if (Matches(prefix, number, target)) return static_cast<int64_t>(number);
       }
       first += count;
     }
@@ -93,20 +97,20 @@ absl::Status CheckChallenge(const DeepSeekProofOfWork& challenge) {
   if (challenge.difficulty() < 1 || challenge.difficulty() > kMaxDifficulty) {
     return absl::InvalidArgumentError("the challenge's difficulty is out of range");
   }
+  if (challenge.salt().size() > kMaxSalt) return absl::InvalidArgumentError("the challenge's salt is too long");
   return absl::OkStatus();
 }
 
 absl::StatusOr<DeepSeekProof> SolveDeepSeek(const DeepSeekProofOfWork& challenge, const std::atomic<bool>& cancelled, SearchKernel kernel) {
   if (auto status = CheckChallenge(challenge); !status.ok()) return status;
   const std::string target = absl::HexStringToBytes(challenge.challenge());
-  const std::string text = absl::StrCat(challenge.salt(), "_", challenge.expire_at_ms(), "_");
-  const Prefix prefix(text);
+  const Prefix prefix(absl::StrCat(challenge.salt(), "_", challenge.expire_at_ms(), "_"));
   const auto bound = static_cast<uint64_t>(challenge.difficulty());
 
   uint64_t first = 0;
   uint64_t next_length = 10;
   for (int digits = 1; first < bound; ++digits, first = next_length, next_length *= 10) {
-    const int64_t answer = SearchRange(text, prefix, digits, first, std::min(next_length, bound), target, kernel, cancelled);
+    const int64_t answer = SearchRange(prefix, digits, first, std::min(next_length, bound), target, kernel, cancelled);
     if (cancelled.load(std::memory_order_relaxed)) return absl::CancelledError("the job was cancelled");
     if (answer < 0) continue;
     DeepSeekProof proof;

@@ -15,15 +15,14 @@ void AbsorbBlock(KeccakState& state, const uint8_t* block) {
   Permute(state);
 }
 
-std::array<uint8_t, 32> DeepSeekHash(absl::string_view message) {
-  KeccakState state{};
-  while (message.size() >= kKeccakRate) {
-    AbsorbBlock(state, reinterpret_cast<const uint8_t*>(message.data()));
-    message.remove_prefix(kKeccakRate);
+std::array<uint8_t, 32> FinishHash(KeccakState state, absl::string_view rest) {
+  while (rest.size() >= kKeccakRate) {
+    AbsorbBlock(state, reinterpret_cast<const uint8_t*>(rest.data()));
+    rest.remove_prefix(kKeccakRate);
   }
   uint8_t last[kKeccakRate] = {};
-  std::memcpy(last, message.data(), message.size());
-  last[message.size()] = 0x06;
+  if (!rest.empty()) std::memcpy(last, rest.data(), rest.size());
+  last[rest.size()] = 0x06;
   last[kKeccakRate - 1] ^= 0x80;
   AbsorbBlock(state, last);
   std::array<uint8_t, 32> digest;
@@ -31,10 +30,13 @@ std::array<uint8_t, 32> DeepSeekHash(absl::string_view message) {
   return digest;
 }
 
+std::array<uint8_t, 32> DeepSeekHash(absl::string_view message) { return FinishHash(KeccakState{}, message); }
+
 const std::vector<NamedKernel>& SearchKernels() {
   static const auto& kernels = *[] {
     auto* usable = new std::vector<NamedKernel>{{"scalar", &SearchScalar}};
     __builtin_cpu_init();
+    if (__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) usable->push_back({"bmi2", &SearchBmi2});
     if (__builtin_cpu_supports("avx2")) usable->push_back({"avx2", &SearchAvx2});
     if (__builtin_cpu_supports("avx512f")) usable->push_back({"avx512", &SearchAvx512});
     return usable;

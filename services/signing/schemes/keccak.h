@@ -25,6 +25,9 @@ void AbsorbBlock(KeccakState& state, const uint8_t* block);
 
 std::array<uint8_t, 32> DeepSeekHash(absl::string_view message);
 
+/// The digest of a message of which all of `state` has been absorbed and `rest` has not: `rest` has any length.
+std::array<uint8_t, 32> FinishHash(KeccakState state, absl::string_view rest);
+
 /// A message that fits one last block: all of it but the decimal number is already in the state, padding included.
 struct SearchJob {
   KeccakState state;
@@ -38,7 +41,7 @@ struct SearchJob {
 using SearchKernel = int64_t (*)(const SearchJob& job, uint64_t first, uint64_t count);
 
 struct NamedKernel {
-  absl::string_view name;  // "scalar", "avx2", "avx512"
+  absl::string_view name;  // "scalar", "bmi2", "avx2", "avx512"
   SearchKernel search;
 };
 

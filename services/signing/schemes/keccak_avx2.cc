@@ -9,8 +9,8 @@ namespace {
 struct Avx2Ops {
   using V = __m256i;
   static constexpr int kWidth = 4;
+  static constexpr bool kTernary = false;
   static V Xor(V a, V b) { return _mm256_xor_si256(a, b); }
-  static V Xor3(V a, V b, V c) { return Xor(Xor(a, b), c); }
   static V Chi(V a, V b, V c) { return Xor(a, _mm256_andnot_si256(b, c)); }
   template <int n>
   static V Rotate(V a) {
@@ -25,7 +25,9 @@ struct Avx2Ops {
     return _mm256_or_si256(_mm256_slli_epi64(a, n), _mm256_srli_epi64(a, 64 - n));
   }
   static V Broadcast(uint64_t a) { return _mm256_set1_epi64x(static_cast<long long>(a)); }
-  static V Load(const uint64_t* a) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(a)); }
+  static V Load(const uint64_t* a) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a)); }
+  static V ShiftLeft(V a, int bits) { return _mm256_sll_epi64(a, _mm_cvtsi32_si128(bits)); }
+  static V ShiftRight(V a, int bits) { return _mm256_srl_epi64(a, _mm_cvtsi32_si128(bits)); }
   static uint32_t Equal(V a, V b) { return static_cast<uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(a, b)))); }
 };
 

@@ -1,0 +1,472 @@
+#include "services/session/accounts.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "boost/asio/post.hpp"
+#include "boost/asio/steady_timer.hpp"
+#include "services/common/log/log.h"
+#include "services/common/status/reason.h"
+
+namespace switchyard {
+
+using session::v1::ReportOutcome;
+using ProtoAccount = session::v1::Account;
+
+namespace {
+
+constexpr size_t kCleanUpBatch = 20;
+// Of the digest of a caller's own token: enough that no two of them meet.
+constexpr size_t kOwnLabelDigits = 16;
+constexpr absl::Duration kOwnIdle = absl::Minutes(10);
+
+int64_t ToMillis(absl::Time time) { return time == absl::InfinitePast() ? 0 : absl::ToUnixMillis(time); }
+absl::Time FromMillis(int64_t millis) { return millis == 0 ? absl::InfinitePast() : absl::FromUnixMillis(millis); }
+
+}  // namespace
+
+Accounts::Accounts(Dependencies dependencies) : dependencies_(std::move(dependencies)) {}
+
+Accounts::~Accounts() = default;
+
+absl::Status Accounts::Load(const Config& config) {
+  auto stored = dependencies_.store.Accounts();
+  if (!stored.ok()) return stored.status();
+  auto conversations = dependencies_.store.Conversations();
+  if (!conversations.ok()) return conversations.status();
+
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [name, provider] : config.providers) {
+    auto refresher = MakeRefresher(name, provider, dependencies_.http);
+    if (!provider.enabled || refresher == nullptr) continue;
+    refreshers_[name] = std::move(refresher);
+    limits_[name] = provider;
+    AddPool(name, provider);
+  }
+  for (const AccountConfig& configured : config.accounts) {
+    const auto refresher = refreshers_.find(configured.platform);
+    if (refresher == refreshers_.end()) continue;
+    pools_[configured.platform].table->AddAccount(configured.label);
+
+    Account& account = accounts_[configured.label];
+    account.platform = account.pool = configured.platform;
+    account.fingerprint = dependencies_.sealer.Fingerprint(configured.credential.Reveal());
+    auto normal = refresher->second->Normalise(configured.credential);
+    if (normal.ok()) {
+      account.token = std::move(normal->value);
+      account.advice = std::move(normal->advice);
+    } else {
+      account.health = AccountHealth(ProtoAccount::STATE_WRONG_FORM, absl::InfinitePast());
+      account.advice = std::string(normal.status().message());
+    }
+    const auto known = std::find_if(stored->begin(), stored->end(), [&](const StoredAccount& one) { return one.label == configured.label; });
+    // A changed value in .env is a new login: what was known of the old one is void.
+    if (normal.ok() && known != stored->end() && known->fingerprint == account.fingerprint) {
+      const auto state = static_cast<ProtoAccount::State>(known->state);
+      if (state != ProtoAccount::STATE_WRONG_FORM) account.health = AccountHealth(state, FromMillis(known->until_ms));
+      if (!known->token.empty()) account.token = account.adopted = known->token;
+      account.token_version = std::max<int64_t>(known->token_version, 1);
+    }
+    if (!account.advice.empty()) LogWarning("account_value", {{"account", configured.label}, {"advice", account.advice}});
+    Remember(configured.label);
+  }
+  for (const StoredConversation& one : *conversations) {
+    ledger_.Restore(one.account, one.ref, absl::FromUnixMillis(one.opened_ms), one.failures);
+  }
+  return absl::OkStatus();
+}
+
+void Accounts::AddPool(const std::string& name, const ProviderConfig& limits) {
+  Pool& pool = pools_[name];
+  pool.table = std::make_unique<LeaseTable>(
+      LeaseTable::Options{limits.max_in_flight_per_account, limits.spacing, limits.queue_depth, limits.queue_limit});
+  pool.timer = std::make_unique<boost::asio::steady_timer>(dependencies_.executor);
+}
+
+absl::StatusOr<std::string> Accounts::AdmitOwn(const std::string& platform, const Secret& token) {
+  absl::MutexLock lock(&mutex_);
+  const auto refresher = refreshers_.find(platform);
+  if (refresher == refreshers_.end()) return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat(platform, " is not served here."));
+  auto normal = refresher->second->Normalise(token);
+  if (!normal.ok()) {
+    return MakeError(Reason::REASON_INVALID_REQUEST, absl::StrCat("The token passed with the request cannot be used: ", normal.status().message()),
+                     {.field = "credential", .cause = "wrong_form"});
+  }
+  const std::string fingerprint = dependencies_.sealer.Fingerprint(normal->value.Reveal());
+  const std::string label = absl::StrCat(platform, "-caller-", fingerprint.substr(0, kOwnLabelDigits));
+  if (accounts_.count(label) == 0) {
+    ForgetIdleOwn();
+    AddPool(label, limits_[platform]);
+    pools_[label].table->AddAccount(label);
+    Account& account = accounts_[label];
+    account.platform = platform;
+    account.pool = label;
+    account.own = true;
+    account.fingerprint = fingerprint;
+    account.token = std::move(normal->value);
+  }
+  accounts_[label].last_used = dependencies_.clock.Now();
+  return label;
+}
+
+// Callers' tokens that have not been used for a while, are lent to nobody and have nothing left to delete.
+void Accounts::ForgetIdleOwn() {
+  const absl::Time now = dependencies_.clock.Now();
+  for (auto at = accounts_.begin(); at != accounts_.end();) {
+    const auto& [label, account] = *at;
+    const auto pool = pools_.find(account.pool);
+    const bool idle = account.own && now - account.last_used > kOwnIdle && account.health.Usable(now) && pool->second.waiting.empty() &&
+                      pool->second.table->in_flight(label) == 0 && ledger_.Count(label) == 0;
+    if (!idle) {
+      ++at;
+      continue;
+    }
+    // The timer belongs to its thread and may be firing there; it goes after what was posted for it.
+    boost::asio::post(dependencies_.executor, [timer = std::shared_ptr<boost::asio::steady_timer>(std::move(pool->second.timer))] {});
+    pools_.erase(pool);
+    at = accounts_.erase(at);
+  }
+}
+
+Accounts::Queued Accounts::Acquire(const std::string& name, LeaseWish wish, Answer answer) {
+  Queued queued;
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status refused = RefusalFor(name, wish); !refused.ok()) {
+    answer(std::move(refused));
+    return queued;
+  }
+  Pool& pool = pools_[name];
+  auto id = pool.table->Enqueue(wish, dependencies_.clock.MonotonicNow());
+  if (!id.ok()) {
+    answer(id.status());
+    return queued;
+  }
+  queued.id = *id;
+  pool.waiting.emplace(*id, std::make_pair(std::move(wish), std::move(answer)));
+  Settle(name, pool);
+  if (pool.waiting.count(*id) > 0) queued.position = pool.table->PositionOf(*id);
+  Arm(name, pool);
+  return queued;
+}
+
+bool Accounts::Withdraw(const std::string& name, LeaseTable::Id id) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = pools_.find(name);
+  if (found == pools_.end()) return false;
+  found->second.table->Withdraw(id);
+  const bool waited = found->second.waiting.erase(id) > 0;
+  PollLocked(name);
+  return waited;
+}
+
+void Accounts::Release(const std::string& name, const std::string& account) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = pools_.find(name);
+  if (found == pools_.end()) return;
+  found->second.table->Release(account, dependencies_.clock.MonotonicNow());
+  PollLocked(name);
+}
+
+void Accounts::Poll(const std::string& name) {
+  absl::MutexLock lock(&mutex_);
+  PollLocked(name);
+}
+
+void Accounts::PollLocked(const std::string& name) {
+  const auto found = pools_.find(name);
+  if (found == pools_.end()) return;
+  Settle(name, found->second);
+  Arm(name, found->second);
+}
+
+void Accounts::Settle(const std::string& name, Pool& pool) {
+  const auto now = dependencies_.clock.MonotonicNow();
+  const absl::Time wall = dependencies_.clock.Now();
+  const auto answer = [&](LeaseTable::Id id, absl::StatusOr<Granted> result) {
+    const auto found = pool.waiting.find(id);
+    if (found == pool.waiting.end()) return;
+    Answer reply = std::move(found->second.second);
+    pool.waiting.erase(found);
+    reply(std::move(result));
+  };
+  // Grants come first: who can be served has not waited too long, were it by a moment.
+  const auto usable = [&](const std::string& label) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return accounts_[label].health.Usable(wall); };
+  for (const LeaseTable::Grant& grant : pool.table->GrantReady(now, usable)) answer(grant.id, GrantOf(grant.account));
+  for (const LeaseTable::Id id : pool.table->TakeOverdue(now)) {
+    answer(id, MakeError(Reason::REASON_ACCOUNT_BUSY, "Every account of this platform stayed busy for too long. Try again later, or add an account.",
+                         {.retry_after = pool.table->EstimatedWait(now), .cause = "queue_timeout"}));
+  }
+  // Those whose every account fell ill while they waited.
+  std::vector<std::pair<LeaseTable::Id, absl::Status>> refused;
+  for (const auto& [id, waiting] : pool.waiting) {
+    if (absl::Status status = RefusalFor(name, waiting.first); !status.ok()) refused.emplace_back(id, std::move(status));
+  }
+  for (auto& [id, status] : refused) {
+    pool.table->Withdraw(id);
+    answer(id, std::move(status));
+  }
+}
+
+// Why no account of the pool can serve this wish, ever or for now; OK if one can, be it busy.
+absl::Status Accounts::RefusalFor(const std::string& name, const LeaseWish& wish) const {
+  const absl::Time now = dependencies_.clock.Now();
+  const std::string* candidate_label = nullptr;
+  const Account* candidate = nullptr;
+  bool excluded = false;
+  for (const auto& [label, account] : accounts_) {
+    if (account.pool != name) continue;
+    if (!wish.account.empty() && label != wish.account) continue;
+    if (std::find(wish.exclude.begin(), wish.exclude.end(), label) != wish.exclude.end()) {
+      excluded = true;
+      continue;
+    }
+    if (account.health.Usable(now)) return absl::OkStatus();
+    // Of several sick accounts, the one that is well again first says most.
+    const bool sooner = candidate == nullptr || (account.health.until() != absl::InfinitePast() &&
+                                                 (candidate->health.until() == absl::InfinitePast() || account.health.until() < candidate->health.until()));
+    if (sooner) {
+      candidate = &account;
+      candidate_label = &label;
+    }
+  }
+  if (candidate != nullptr) return StateError(candidate->health.StateAt(now), candidate->health.until(), now, *candidate_label);
+  if (excluded) return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat("There is no other account for ", name, "."));
+  if (!wish.account.empty()) return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat("There is no account ", wish.account, " for ", name, "."));
+  std::string variable;
+  for (const PlatformDefaults& platform : Platforms()) {
+    if (platform.name == name) variable = std::string(platform.token_variable);
+  }
+  return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat("There is no account for ", name, ". Put its token into .env as ", variable, "."));
+}
+
+Accounts::Granted Accounts::GrantOf(const std::string& label) {
+  Account& account = accounts_[label];
+  account.last_used = dependencies_.clock.Now();
+  return {label, account.token, account.token_version, account.identity};
+}
+
+absl::StatusOr<Accounts::CleanUp> Accounts::AcquireCleanUp(const std::string& platform) {
+  absl::MutexLock lock(&mutex_);
+  const absl::Time now = dependencies_.clock.Now();
+  for (auto& [account, ref] : ledger_.TakeHopeless(now)) {
+    LogWarning("conversation_given_up", {{"account", account}});
+    dependencies_.store.Write(Store::DropConversation{account, ref}, nullptr);
+  }
+  for (auto& [label, account] : accounts_) {
+    // What an account that is muted, limited or not accepted has left over waits until it works again.
+    if (account.platform != platform || !account.health.Usable(now) || !ledger_.HasPending(label, now)) continue;
+    CleanUp clean_up;
+    clean_up.refs = ledger_.TakePending(label, kCleanUpBatch, now);
+    clean_up.granted = {label, account.token, account.token_version, account.identity};
+    return clean_up;
+  }
+  return absl::NotFoundError("nothing is pending");
+}
+
+void Accounts::Report(const std::string& label, const ReportOutcome& outcome, ListenerId reporter) {
+  absl::MutexLock lock(&mutex_);
+  Apply(label, outcome, false, reporter);
+}
+
+void Accounts::Checked(const std::string& label, const ReportOutcome& outcome) {
+  absl::MutexLock lock(&mutex_);
+  Apply(label, outcome, true, 0);
+}
+
+void Accounts::Apply(const std::string& label, const ReportOutcome& outcome, bool ends_refusals, ListenerId reporter) {
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end()) return;
+  Account& account = found->second;
+  const absl::Time now = dependencies_.clock.Now();
+  const auto before = account.health.StateAt(now);
+  if (ends_refusals && before != ProtoAccount::STATE_COOLING_DOWN) account.health.Reset();
+  const bool changed = account.health.Apply(outcome, now, dependencies_.random);
+  const auto after = account.health.StateAt(now);
+  if (changed || (before != after && ends_refusals)) Remember(label);
+  if (before == after) return;
+  LogInfo("account_state", {{"account", label}, {"state", ProtoAccount::State_Name(after)}});
+  if (after == ProtoAccount::STATE_EXPIRED || after == ProtoAccount::STATE_BANNED) {
+    const absl::Status why = StateError(after, account.health.until(), now, label);
+    session::v1::LeaseEvent event;
+    event.mutable_revoked()->set_message(std::string(why.message()));
+    *event.mutable_revoked()->mutable_detail() = DetailOf(why);
+    Tell(label, event, reporter);
+  }
+  PollLocked(account.pool);
+}
+
+Accounts::ListenerId Accounts::Listen(const std::string& label, Listener listener) {
+  absl::MutexLock lock(&mutex_);
+  const ListenerId id = next_listener_++;
+  listeners_[label].emplace(id, std::move(listener));
+  return id;
+}
+
+void Accounts::Unlisten(const std::string& label, ListenerId id) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = listeners_.find(label);
+  if (found == listeners_.end()) return;
+  found->second.erase(id);
+  if (found->second.empty()) listeners_.erase(found);
+}
+
+void Accounts::Tell(const std::string& label, const session::v1::LeaseEvent& event, ListenerId except) {
+  const auto found = listeners_.find(label);
+  if (found == listeners_.end()) return;
+  for (const auto& [id, listener] : found->second) {
+    if (id != except) listener(event);
+  }
+}
+
+std::optional<Accounts::Granted> Accounts::TokenRefused(const std::string& label, int64_t version, ListenerId reporter) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end()) return std::nullopt;
+  const Account& account = found->second;
+  if (account.token_version > version) return Granted{label, account.token, account.token_version, account.identity};
+  // No platform here exchanges its tokens: a refused one is the end of the credential.
+  ReportOutcome expired;
+  expired.set_outcome(ReportOutcome::OUTCOME_EXPIRED);
+  Apply(label, expired, false, reporter);
+  return std::nullopt;
+}
+
+void Accounts::AdoptToken(const std::string& label, Secret token) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  // A caller's own token is the caller's to replace.
+  if (found == accounts_.end() || found->second.own || found->second.token == token) return;
+  StoredAccount stored = ToStored(label, found->second);
+  stored.token = token;
+  const int64_t version = stored.token_version = std::max(found->second.token_version, found->second.newest_version) + 1;
+  found->second.newest_version = version;
+  // Nobody gets the new token before it is durable.
+  dependencies_.store.Write(Store::PutAccount{std::move(stored)}, [this, label, token, version](absl::Status status) {
+    absl::MutexLock inner(&mutex_);
+    Account& account = accounts_[label];
+    if (!status.ok() || account.token_version >= version) return;
+    account.token = account.adopted = token;
+    account.token_version = version;
+    session::v1::LeaseEvent event;
+    event.mutable_token_updated()->mutable_token()->set_value(token.Reveal());
+    event.mutable_token_updated()->mutable_token()->set_version(version);
+    Tell(label, event, 0);
+  });
+}
+
+void Accounts::ConversationOpened(const std::string& label, const std::string& ref, Store::Done done) {
+  absl::MutexLock lock(&mutex_);
+  const absl::Time now = dependencies_.clock.Now();
+  ledger_.Open(label, ref, now);
+  if (accounts_[label].own) {
+    if (done) done(absl::OkStatus());
+    return;
+  }
+  dependencies_.store.Write(Store::PutConversation{{label, ref, ToMillis(now), 0}}, std::move(done));
+}
+
+void Accounts::ConversationDropped(const std::string& label, const std::string& ref, Store::Done done) {
+  absl::MutexLock lock(&mutex_);
+  if (ledger_.Drop(label, ref) && !accounts_[label].own) {
+    dependencies_.store.Write(Store::DropConversation{label, ref}, std::move(done));
+  } else if (done) {
+    done(absl::OkStatus());
+  }
+}
+
+void Accounts::LeaseEnded(const std::string& label, const std::set<std::string>& refs) {
+  absl::MutexLock lock(&mutex_);
+  const absl::Time now = dependencies_.clock.Now();
+  // That an account which fell ill could not delete anything says nothing about the conversations.
+  ledger_.Settle(label, refs, now, accounts_[label].health.Usable(now));
+  if (accounts_[label].own) return;
+  for (const std::string& ref : refs) {
+    const Ledger::Entry* entry = ledger_.Find(label, ref);
+    if (entry != nullptr && entry->failures > 0) {
+      dependencies_.store.Write(Store::PutConversation{{label, ref, ToMillis(entry->opened), entry->failures}}, nullptr);
+    }
+  }
+}
+
+ProtoAccount Accounts::Describe(const std::string& label, const Account& account) const {
+  const absl::Time now = dependencies_.clock.Now();
+  ProtoAccount described;
+  described.set_label(label);
+  described.set_platform(account.platform);
+  described.set_state(account.health.StateAt(now));
+  if (described.state() != ProtoAccount::STATE_READY && account.health.until() != absl::InfinitePast()) {
+    described.mutable_until()->set_seconds(absl::ToUnixSeconds(account.health.until()));
+  }
+  const auto pool = pools_.find(account.pool);
+  if (pool != pools_.end()) {
+    described.set_in_flight(pool->second.table->in_flight(label));
+    described.set_queued(pool->second.table->queued());
+  }
+  described.set_pending_conversations(ledger_.CountPending(label));
+  if (account.last_used != absl::InfinitePast()) described.mutable_last_used()->set_seconds(absl::ToUnixSeconds(account.last_used));
+  described.set_advice(account.advice.empty() ? AdviceFor(described.state()) : account.advice);
+  return described;
+}
+
+std::vector<ProtoAccount> Accounts::List(const std::string& platform) const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<ProtoAccount> listed;
+  for (const auto& [label, account] : accounts_) {
+    if (!account.own && (platform.empty() || account.platform == platform)) listed.push_back(Describe(label, account));
+  }
+  return listed;
+}
+
+std::optional<ProtoAccount> Accounts::Find(const std::string& label) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end() || found->second.own) return std::nullopt;
+  return Describe(label, found->second);
+}
+
+absl::Status Accounts::WhyNot(const std::string& label) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  const absl::Time now = dependencies_.clock.Now();
+  if (found == accounts_.end() || found->second.health.Usable(now)) return absl::OkStatus();
+  const AccountHealth& health = found->second.health;
+  return StateError(health.StateAt(now), health.until(), now, label);
+}
+
+std::optional<Accounts::Checkable> Accounts::ForCheck(const std::string& label) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end() || found->second.own) return std::nullopt;
+  return Checkable{found->second.token, refreshers_.at(found->second.platform).get()};
+}
+
+StoredAccount Accounts::ToStored(const std::string& label, const Account& account) {
+  return {label, account.platform, account.fingerprint, account.health.stored_state(), ToMillis(account.health.until()), account.adopted, account.token_version, "{}"};
+}
+
+void Accounts::Remember(const std::string& label) {
+  const Account& account = accounts_[label];
+  if (!account.own) dependencies_.store.Write(Store::PutAccount{ToStored(label, account)}, nullptr);
+}
+
+void Accounts::Arm(const std::string& name, Pool& pool) {
+  const auto now = dependencies_.clock.MonotonicNow();
+  auto next = pool.table->NextEvent(now);
+  if (!next) return;
+  // An account that is well again may serve who waits for another.
+  const absl::Time wall = dependencies_.clock.Now();
+  for (const auto& [label, account] : accounts_) {
+    if (account.pool != name || account.health.Usable(wall) || account.health.until() == absl::InfinitePast()) continue;
+    *next = std::min(*next, now + absl::ToChronoNanoseconds(account.health.until() - wall));
+  }
+  // Timers belong to one thread; the pool's is only touched there.
+  boost::asio::post(dependencies_.executor, [this, name, wait = *next - now, timer = pool.timer.get()] {
+    timer->expires_after(wait);
+    timer->async_wait([this, name](const boost::system::error_code& error) {
+      if (!error) Poll(name);
+    });
+  });
+}
+
+}  // namespace switchyard

@@ -1,0 +1,24 @@
+// DeepSeek's credential: the value of `userToken`, used as it is. There is no refresh. Source: protocol notes, section 2.
+#pragma once
+
+#include "services/session/refreshers/refresher.h"
+
+namespace switchyard {
+
+class DeepSeekRefresher final : public Refresher {
+ public:
+  DeepSeekRefresher(std::string base_url, HttpClient& http) : base_url_(std::move(base_url)), http_(http) {}
+
+  absl::StatusOr<NormalCredential> Normalise(const Secret& configured) const override;
+  boost::asio::awaitable<absl::Status> Check(Scope& scope, Secret token) const override;
+  boost::asio::awaitable<absl::StatusOr<FreshToken>> Refresh(Scope& scope, Secret credential) const override;
+
+ private:
+  const std::string base_url_;
+  HttpClient& http_;
+};
+
+/// What an answer of users/current says about the account. Pure.
+absl::Status ReadCurrentUser(int http_status, absl::string_view content_type, absl::string_view body);
+
+}  // namespace switchyard

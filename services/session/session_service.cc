@@ -1,0 +1,315 @@
+#include "services/session/session_service.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "boost/asio/post.hpp"
+#include "services/common/async/rendezvous.h"
+#include "services/common/status/reason.h"
+#include "services/session/conversation_id.h"
+
+namespace switchyard {
+namespace {
+
+namespace asio = boost::asio;
+using session::v1::Acquire;
+using session::v1::CheckAccountRequest;
+using session::v1::CheckAccountResponse;
+using session::v1::LeaseEvent;
+using session::v1::LeaseRequest;
+using session::v1::ReportOutcome;
+
+constexpr absl::Duration kCheckLimit = absl::Seconds(20);
+
+bool IsPlatform(const std::string& name) {
+  return std::any_of(Platforms().begin(), Platforms().end(), [&](const PlatformDefaults& platform) { return platform.name == name; });
+}
+
+absl::Status WrongConversation() {
+  return MakeError(Reason::REASON_INVALID_REQUEST,
+                   "conversation_id: its account is not there any more, or not the one to be used; leave it out to begin a new conversation",
+                   {.field = "conversation_id", .cause = "conversation_unknown"});
+}
+
+struct OutcomeRow {
+  Reason reason;
+  ReportOutcome::Outcome outcome;
+};
+// What a check's answer says about the account. Anything else says nothing.
+constexpr std::array kCheckOutcomes = {
+    OutcomeRow{Reason::REASON_CREDENTIAL_EXPIRED, ReportOutcome::OUTCOME_EXPIRED},
+    OutcomeRow{Reason::REASON_ACCOUNT_MUTED, ReportOutcome::OUTCOME_MUTED},
+    OutcomeRow{Reason::REASON_ACCOUNT_BANNED, ReportOutcome::OUTCOME_BANNED},
+    OutcomeRow{Reason::REASON_RATE_LIMITED, ReportOutcome::OUTCOME_RATE_LIMITED},
+    OutcomeRow{Reason::REASON_CLIENT_REFUSED, ReportOutcome::OUTCOME_CLIENT_REFUSED},
+};
+
+/// One Lease stream, from `acquire` to its end.
+class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
+ public:
+  LeaseSession(SessionService::LeaseCall& call, Accounts& accounts, const Sealer& sealer)
+      : call_(call), accounts_(accounts), sealer_(sealer), executor_(call.scope().executor()) {}
+
+  asio::awaitable<absl::Status> Run() {
+    auto first = co_await call_.Read();
+    if (!first) co_return absl::CancelledError("the caller left");
+    if (!first->has_acquire()) co_return MakeError(Reason::REASON_INVALID_REQUEST, "the first message of a lease must be `acquire`");
+    const absl::Status granted = co_await Grant(*first->mutable_acquire());
+    if (!granted.ok()) co_return granted;
+    absl::Status handled;
+    while (handled.ok()) {
+      auto request = co_await call_.Read();
+      if (!request) break;
+      handled = Handle(*request);
+    }
+    End();
+    co_return handled;
+  }
+
+ private:
+  using Granted = Accounts::Granted;
+
+  asio::awaitable<absl::Status> Grant(Acquire& acquire) {
+    caller_ = acquire.caller();
+    platform_ = acquire.platform();
+    if (!IsPlatform(platform_)) {
+      co_return MakeError(Reason::REASON_INVALID_REQUEST, "acquire.platform: there is no such platform", {.cause = "platform_unknown"});
+    }
+    LeaseEvent event;
+    session::v1::Granted& granted = *event.mutable_granted();
+    if (acquire.purpose() == Acquire::PURPOSE_CLEAN_UP) {
+      auto clean_up = accounts_.AcquireCleanUp(platform_);
+      if (!clean_up.ok()) co_return clean_up.status();
+      Fill(clean_up->granted, granted);
+      for (const std::string& ref : clean_up->refs) {
+        granted.add_pending_conversations(ref);
+        refs_.insert(ref);
+      }
+    } else {
+      LeaseWish wish;
+      if (absl::Status status = MakeWish(acquire, wish, granted); !status.ok()) co_return status;
+      auto result = co_await WaitForAccount(std::move(wish));
+      if (!result.ok()) co_return result.status();
+      Fill(*result, granted);
+      counted_ = true;
+    }
+    call_.Send(std::move(event));
+    listener_ = accounts_.Listen(account_, [weak = weak_from_this(), executor = executor_](const LeaseEvent& news) {
+      asio::post(executor, [weak, news] {
+        if (auto self = weak.lock(); self && !self->ended_) self->call_.Send(news);
+      });
+    });
+    co_return absl::OkStatus();
+  }
+
+  absl::Status MakeWish(Acquire& acquire, LeaseWish& wish, session::v1::Granted& granted) {
+    wish = LeaseWish{caller_, acquire.account(), {acquire.exclude().begin(), acquire.exclude().end()}};
+    pool_ = platform_;
+    if (!acquire.caller_token().empty()) {
+      auto own = accounts_.AdmitOwn(platform_, Secret(std::move(*acquire.mutable_caller_token())));
+      if (!own.ok()) return own.status();
+      pool_ = wish.account = *std::move(own);
+    }
+    if (acquire.conversation_id().empty()) return absl::OkStatus();
+    auto id = OpenConversationId(sealer_, acquire.conversation_id(), caller_);
+    if (!id.ok()) return id.status();
+    if (id->platform != platform_) {
+      return MakeError(Reason::REASON_INVALID_REQUEST, "conversation_id: belongs to another platform than the model", {.field = "conversation_id"});
+    }
+    const bool known = pool_ == platform_ ? accounts_.Find(id->account).has_value() : id->account == pool_;
+    if (!known || (!wish.account.empty() && wish.account != id->account)) return WrongConversation();
+    wish.account = id->account;
+    granted.set_conversation_ref(id->resume_ref);
+    return absl::OkStatus();
+  }
+
+  asio::awaitable<absl::StatusOr<Granted>> WaitForAccount(LeaseWish wish) {
+    // The answer may come on any thread, or before Acquire() returns, or not at all if the caller leaves first.
+    Rendezvous<absl::StatusOr<Granted>> answered(executor_);
+    const auto queued = accounts_.Acquire(pool_, std::move(wish), [answered](absl::StatusOr<Granted> result) mutable { answered.Complete(std::move(result)); });
+    if (queued.position) {
+      LeaseEvent event;
+      event.mutable_queued()->set_position(*queued.position);
+      call_.Send(std::move(event));
+    }
+    // Who is no longer waiting has an answer on its way, be it a grant, which then must be given back.
+    auto end = call_.scope().OnEnd([this, &queued, answered]() mutable {
+      if (accounts_.Withdraw(pool_, queued.id)) answered.Complete(absl::CancelledError("the caller left"));
+    });
+    auto result = co_await answered.Wait();
+    if (result.ok() && call_.scope().ended()) {
+      accounts_.Release(pool_, result->account);
+      co_return call_.scope().status();
+    }
+    co_return result;
+  }
+
+  void Fill(const Granted& from, session::v1::Granted& to) {
+    account_ = from.account;
+    to.set_account(from.account);
+    to.mutable_token()->set_value(from.token.Reveal());
+    to.mutable_token()->set_version(from.token_version);
+    for (const auto& [name, value] : from.identity) (*to.mutable_identity())[name] = value;
+  }
+
+  absl::Status Handle(LeaseRequest& request) {
+    switch (request.request_case()) {
+      case LeaseRequest::kOutcome:
+        accounts_.Report(account_, request.outcome(), listener_);
+        return absl::OkStatus();
+      case LeaseRequest::kConversationOpened:
+        Opened(request.conversation_opened().ref());
+        return absl::OkStatus();
+      case LeaseRequest::kConversationDeleted:
+        refs_.erase(request.conversation_deleted().ref());
+        accounts_.ConversationDropped(account_, request.conversation_deleted().ref(), nullptr);
+        return absl::OkStatus();
+      case LeaseRequest::kConversationKept:
+        Kept(request.conversation_kept());
+        return absl::OkStatus();
+      case LeaseRequest::kTokenRefused:
+        Refused(request.token_refused().version());
+        return absl::OkStatus();
+      case LeaseRequest::kAdoptToken:
+        if (!request.adopt_token().token().value().empty()) accounts_.AdoptToken(account_, Secret(request.adopt_token().token().value()));
+        return absl::OkStatus();
+      default:
+        return MakeError(Reason::REASON_INVALID_REQUEST, "a lease is acquired once");
+    }
+  }
+
+  // Sends `event` once the ledger's change is durable. If it cannot be made so, the holder is told to stop: nothing may be said
+  // in a conversation that would be forgotten, and none promised that would be deleted.
+  Store::Done SendOnceDurable(LeaseEvent event) {
+    return [self = shared_from_this(), event = std::move(event)](absl::Status durable) mutable {
+      asio::post(self->executor_, [self, event = std::move(event), durable = std::move(durable)]() mutable {
+        if (self->ended_) return;
+        if (!durable.ok()) {
+          const absl::Status why = MakeError(Reason::REASON_NO_BACKEND, "the relay cannot write its store, so the conversation could not be recorded", {.cause = "store"});
+          event.mutable_revoked()->set_message(std::string(why.message()));
+          *event.mutable_revoked()->mutable_detail() = DetailOf(why);
+        }
+        self->call_.Send(std::move(event));
+      });
+    };
+  }
+
+  void Opened(const std::string& ref) {
+    refs_.insert(ref);
+    LeaseEvent recorded;
+    recorded.mutable_conversation_recorded()->set_ref(ref);
+    accounts_.ConversationOpened(account_, ref, SendOnceDurable(std::move(recorded)));
+  }
+
+  void Kept(const session::v1::ConversationKept& kept) {
+    refs_.erase(kept.ref());
+    const ConversationId id{platform_, account_, kept.resume_ref()};
+    LeaseEvent sealed;
+    sealed.mutable_conversation_sealed()->set_ref(kept.ref());
+    sealed.mutable_conversation_sealed()->set_conversation_id(SealConversationId(sealer_, id, caller_));
+    accounts_.ConversationDropped(account_, kept.ref(), SendOnceDurable(std::move(sealed)));
+  }
+
+  void Refused(int64_t version) {
+    const auto newer = accounts_.TokenRefused(account_, version, listener_);
+    LeaseEvent event;
+    if (newer) {
+      event.mutable_token_updated()->mutable_token()->set_value(newer->token.Reveal());
+      event.mutable_token_updated()->mutable_token()->set_version(newer->token_version);
+      call_.Send(std::move(event));
+    } else if (const auto account = accounts_.WhyNot(account_); !account.ok()) {
+      event.mutable_revoked()->set_message(std::string(account.message()));
+      *event.mutable_revoked()->mutable_detail() = DetailOf(account);
+      call_.Send(std::move(event));
+    }
+  }
+
+  void End() {
+    ended_ = true;
+    accounts_.Unlisten(account_, listener_);
+    accounts_.LeaseEnded(account_, refs_);
+    if (counted_) accounts_.Release(pool_, account_);
+  }
+
+  SessionService::LeaseCall& call_;  // used only until Run() has returned
+  Accounts& accounts_;
+  const Sealer& sealer_;
+  Executor executor_;
+  std::string platform_;
+  std::string pool_;  // where the account is lent: the platform, or the caller's own token
+  std::string caller_;
+  std::string account_;
+  std::set<std::string> refs_;  // opened with, or handed to, this lease
+  Accounts::ListenerId listener_ = 0;
+  bool counted_ = false;  // holds a place among the account's chats in flight
+  bool ended_ = false;
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<LeaseRequest, LeaseEvent>* SessionService::Lease(grpc::CallbackServerContext* context) {
+  auto body = [this](LeaseCall& call) -> asio::awaitable<absl::Status> {
+    auto session = std::make_shared<LeaseSession>(call, accounts_, sealer_);
+    co_return co_await session->Run();
+  };
+  return ServeBidi<LeaseRequest, LeaseEvent>(runtime_.Next(), context, body);
+}
+
+grpc::ServerUnaryReactor* SessionService::ListAccounts(grpc::CallbackServerContext* context, const session::v1::ListAccountsRequest* request,
+                                                       session::v1::ListAccountsResponse* response) {
+  auto body = [this, request, response](UnaryCall&) -> asio::awaitable<absl::Status> {
+    for (auto& account : accounts_.List(request->platform())) *response->add_accounts() = std::move(account);
+    co_return absl::OkStatus();
+  };
+  return ServeUnary(runtime_.Next(), context, body);
+}
+
+grpc::ServerUnaryReactor* SessionService::CheckAccount(grpc::CallbackServerContext* context, const CheckAccountRequest* request, CheckAccountResponse* response) {
+  auto body = [this, request, response](UnaryCall& call) { return Check(call.scope(), *request, *response); };
+  return ServeUnary(runtime_.Next(), context, body);
+}
+
+asio::awaitable<absl::Status> SessionService::Check(Scope& scope, const CheckAccountRequest& request, CheckAccountResponse& response) {
+  const std::string label = request.label();
+  if (!accounts_.ForCheck(label)) co_return absl::NotFoundError("there is no such account");
+  SingleFlight<CheckAccountResponse>::Work work = [this, executor = scope.executor(), label] { return CheckNow(executor, label); };
+  auto checked = co_await checks_.Run(scope, label, std::move(work));
+  if (!checked.ok()) co_return checked.status();
+  response = *std::move(checked);
+  co_return absl::OkStatus();
+}
+
+asio::awaitable<absl::StatusOr<CheckAccountResponse>> SessionService::CheckNow(Executor executor, std::string label) {
+  const auto account = accounts_.ForCheck(label);
+  absl::Status checked;
+  if (account->token.empty()) {
+    checked = MakeError(Reason::REASON_CREDENTIAL_MISSING, "The configured value cannot be a token.");
+  } else {
+    Scope whole(executor);
+    Scope bounded(whole, kCheckLimit, MakeError(Reason::REASON_DEADLINE, "The platform did not answer the check in time."));
+    checked = co_await account->refresher->Check(bounded, account->token);
+  }
+  const ErrorDetail detail = DetailOf(checked);
+  ReportOutcome outcome;
+  if (checked.ok()) outcome.set_outcome(ReportOutcome::OUTCOME_OK);
+  for (const OutcomeRow& row : kCheckOutcomes) {
+    if (!checked.ok() && row.reason == detail.reason()) outcome.set_outcome(row.outcome);
+  }
+  if (detail.has_until()) *outcome.mutable_until() = detail.until();
+  if (detail.has_retry_after()) *outcome.mutable_retry_after() = detail.retry_after();
+
+  CheckAccountResponse response;
+  response.set_checked(outcome.outcome() != ReportOutcome::OUTCOME_UNSPECIFIED);
+  if (response.checked()) accounts_.Checked(label, outcome);
+  if (!checked.ok()) {
+    response.set_message(std::string(checked.message()));
+    *response.mutable_detail() = detail;
+  }
+  *response.mutable_account() = *accounts_.Find(label);
+  co_return response;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,70 @@
+// What must outlive the process: account states and the ledger of conversations, in SQLite.
+//
+//   auto store = Store::Open({.path = "session.db", .key_file = "session.key"}, key);
+//   store->Write(Store::PutConversation{…}, [](absl::Status durable) { … });
+//
+// Thread-safe. One thread owns the connection; writes that come while it commits share the next commit, so a thousand turns a
+// second do not cost a thousand flushes. A write's callback runs, on that thread, once it is durable or has failed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/common/text/secret.h"
+
+namespace switchyard {
+
+/// An account as it is remembered. Times are Unix milliseconds, 0 for none.
+struct StoredAccount {
+  std::string label;
+  std::string platform;
+  std::string fingerprint;  // of the configured credential
+  int state = 0;            // session.v1.Account.State
+  int64_t until_ms = 0;
+  Secret token;             // a newer token than the configured one; empty if none
+  int64_t token_version = 0;
+  std::string identity;     // device ids, as JSON
+};
+
+/// A conversation on a platform that the relay has opened and has to delete.
+struct StoredConversation {
+  std::string account;  // label
+  std::string ref;
+  int64_t opened_ms = 0;
+  int failures = 0;
+};
+
+class Store {
+ public:
+  struct PutAccount {
+    StoredAccount account;
+  };
+  struct PutConversation {
+    StoredConversation conversation;
+  };
+  struct DropConversation {
+    std::string account, ref;
+  };
+  using Change = std::variant<PutAccount, PutConversation, DropConversation>;
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
+  /// Opens or makes the database: mode 0600, WAL, synchronous FULL. PERMISSION_DENIED, DATA_LOSS (damaged) or
+  /// INVALID_ARGUMENT (sealed with another key), naming the file.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path, Secret key);
+  virtual ~Store() = default;
+
+  /// UNAVAILABLE through `done` if it cannot be made durable (disk full, I/O error). Changes are applied in order.
+  virtual void Write(Change change, Done done) = 0;
+
+  /// Blocking; at start.
+  virtual absl::StatusOr<std::vector<StoredAccount>> Accounts() = 0;
+  virtual absl::StatusOr<std::vector<StoredConversation>> Conversations() = 0;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,99 @@
+#include "services/session/ledger.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace switchyard {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::SizeIs;
+
+const absl::Time kNow = absl::FromUnixSeconds(1'793'000'000);
+
+TEST(Ledger, WhatIsOpenIsNotPending) {
+  Ledger ledger;
+  ledger.Open("a", "r1", kNow);
+  EXPECT_FALSE(ledger.HasPending("a", kNow));
+  EXPECT_THAT(ledger.TakePending("a", 20, kNow), IsEmpty());
+  EXPECT_EQ(ledger.Count("a"), 1);
+  EXPECT_EQ(ledger.CountPending("a"), 0);
+}
+
+TEST(Ledger, WhatALeaseLeftIsPendingAtOnce) {
+  Ledger ledger;
+  ledger.Open("a", "r1", kNow);
+  ledger.Open("a", "r2", kNow);
+  ledger.Open("a", "r3", kNow);
+  EXPECT_TRUE(ledger.Drop("a", "r2"));
+  ledger.Settle("a", {"r1", "r2"}, kNow, true);
+  EXPECT_THAT(ledger.TakePending("a", 20, kNow), ElementsAre("r1"));
+}
+
+TEST(Ledger, AnEarlierProcessLeftItPending) {
+  Ledger ledger;
+  ledger.Restore("a", "r1", kNow - absl::Hours(1), 0);
+  EXPECT_TRUE(ledger.HasPending("a", kNow));
+  EXPECT_FALSE(ledger.HasPending("b", kNow));
+}
+
+TEST(Ledger, ItIsHandedOutOnceAndInBatches) {
+  Ledger ledger;
+  for (int i = 0; i < 25; ++i) ledger.Restore("a", "r" + std::to_string(i), kNow, 0);
+  const auto first = ledger.TakePending("a", 20, kNow);
+  EXPECT_THAT(first, SizeIs(20));
+  EXPECT_THAT(ledger.TakePending("a", 20, kNow), SizeIs(5));
+  EXPECT_FALSE(ledger.HasPending("a", kNow));
+  EXPECT_EQ(ledger.CountPending("a"), 25);
+}
+
+TEST(Ledger, AFailedCleanUpWaitsLongerEachTimeAndIsGivenUpAfterFive) {
+  Ledger ledger;
+  ledger.Restore("a", "r", kNow, 0);
+  absl::Time now = kNow;
+  absl::Duration last = absl::ZeroDuration();
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_THAT(ledger.TakeHopeless(now), IsEmpty());
+    ASSERT_THAT(ledger.TakePending("a", 20, now), SizeIs(1)) << i;
+    ledger.Settle("a", {"r"}, now, true);
+    EXPECT_FALSE(ledger.HasPending("a", now));
+    const absl::Duration wait = ledger.Find("a", "r")->not_before - now;
+    EXPECT_GT(wait, last);
+    last = wait;
+    now += wait;
+  }
+  EXPECT_THAT(ledger.TakeHopeless(now), ElementsAre(Pair("a", "r")));
+  EXPECT_EQ(ledger.Count("a"), 0);
+}
+
+TEST(Ledger, AnAccountThatFellIllDoesNotCountAsAFailure) {
+  Ledger ledger;
+  ledger.Restore("a", "r", kNow, 4);
+  ASSERT_THAT(ledger.TakePending("a", 20, kNow), SizeIs(1));
+  ledger.Settle("a", {"r"}, kNow, false);
+  EXPECT_EQ(ledger.Find("a", "r")->failures, 4);
+  EXPECT_TRUE(ledger.HasPending("a", kNow));
+}
+
+TEST(Ledger, WhatIsOlderThanThreeDaysIsGivenUpUnlessInUse) {
+  Ledger ledger;
+  ledger.Restore("a", "old", kNow - absl::Hours(73), 0);
+  ledger.Restore("a", "young", kNow - absl::Hours(71), 0);
+  ledger.Open("a", "open", kNow - absl::Hours(80));
+  EXPECT_THAT(ledger.TakeHopeless(kNow), ElementsAre(Pair("a", "old")));
+}
+
+TEST(Ledger, DroppingTwiceIsHarmless) {
+  Ledger ledger;
+  ledger.Open("a", "r", kNow);
+  EXPECT_TRUE(ledger.Drop("a", "r"));
+  EXPECT_FALSE(ledger.Drop("a", "r"));
+  EXPECT_FALSE(ledger.Drop("b", "r"));
+  ledger.Settle("a", {"r"}, kNow, true);
+  EXPECT_EQ(ledger.Find("a", "r"), nullptr);
+}
+
+}  // namespace
+}  // namespace switchyard
