@@ -78,7 +78,6 @@ class YamlReader {
   }
 
   void Setting(const YAML::Node& key, const YAML::Node& value, const std::string& path) {
-    if (ReadOption(value, path)) return;
     const auto found = settings_.find(path);
     if (found != settings_.end()) {
       if (value.IsNull()) return;
@@ -104,23 +103,6 @@ class YamlReader {
     }
     const std::string nearest = NearestName(path, settings_);
     Fault(key.Mark(), absl::StrCat(path, ": there is no such setting", nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
-  }
-
-  // providers.<platform>.options: the platform's own settings, checked by it.
-  bool ReadOption(const YAML::Node& value, const std::string& path) {
-    for (auto& [name, provider] : config_.providers) {
-      if (path != absl::StrCat("providers.", name, ".options")) continue;
-      if (!value.IsMap() && !value.IsNull()) Fault(value.Mark(), absl::StrCat(path, ": must be a map of settings"));
-      for (const auto& entry : value) {
-        if (entry.second.IsScalar()) {
-          provider.options[entry.first.Scalar()] = entry.second.Scalar();
-        } else {
-          Fault(entry.second.Mark(), absl::StrCat(path, ".", entry.first.Scalar(), ": must be a single value"));
-        }
-      }
-      return true;
-    }
-    return false;
   }
 
   const std::string& file_;
@@ -205,6 +187,7 @@ absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environmen
     provider.base_url = std::string(platform.base_url);
     provider.spacing = platform.spacing;
     provider.backend = absl::StrCat("127.0.0.1:", platform.port);
+    provider.listen = absl::StrCat("127.0.0.1:", platform.port);
   }
   std::map<std::string, SettingReader> settings = SettingsOf(config);
   std::vector<std::string> faults;

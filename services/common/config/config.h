@@ -45,8 +45,8 @@ struct ProviderConfig {
   absl::Duration spacing = absl::Seconds(2);
   int queue_depth = 8;                                 // 0 to 1000 waiting chats an account
   absl::Duration queue_limit = absl::Seconds(60);      // 0 to 600 s in the queue
-  std::string dialect;                                 // platform-specific; empty: the documented default
-  std::map<std::string, std::string> options;          // `options:` — the platform's own settings, checked by it
+  std::map<std::string, std::string> options;          // `options:` the platform's own settings, checked, with their defaults
+  std::string listen;                                  // of its own program; loopback without mutual TLS
   std::string backend;                                 // where the edge finds it, when it is a program of its own
 };
 

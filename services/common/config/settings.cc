@@ -108,6 +108,46 @@ SettingReader Key(Secret& field) {
   };
 }
 
+// A value that goes into a header of every request to the platform.
+SettingReader HeaderOption(std::string& field) {
+  return [&field](const std::string& text) -> std::string {
+    const bool visible = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7F; });
+    if (text.empty() || text.size() > 512 || !visible) return "must be 1 to 512 visible characters";
+    field = text;
+    return "";
+  };
+}
+
+SettingReader WholeOption(std::string& field, int64_t low, int64_t high) {
+  return [&field, low, high](const std::string& text) -> std::string {
+    int64_t number;
+    if (auto fault = Whole(number, low, high)(text); !fault.empty()) return fault;
+    field = absl::StrCat(number);
+    return "";
+  };
+}
+
+// What the sources about a platform disagree on, so it can be changed without a new version.
+void AddDeepSeekOptions(std::map<std::string, std::string>& options, std::map<std::string, SettingReader>& settings) {
+  const std::string at = "providers.deepseek.options.";
+  options = {
+      {"user_agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"},
+      {"client_platform", "web"},
+      {"client_version", "2.4.0"},
+      {"locale", "zh_CN"},
+      {"timezone_offset", "28800"},
+      {"max_continuations", "10"},
+      {"citation_markers", "strip"},
+  };
+  settings[at + "user_agent"] = HeaderOption(options["user_agent"]);
+  settings[at + "client_platform"] = OneOf(options["client_platform"], {"web", "android"});
+  settings[at + "client_version"] = HeaderOption(options["client_version"]);
+  settings[at + "locale"] = HeaderOption(options["locale"]);
+  settings[at + "timezone_offset"] = WholeOption(options["timezone_offset"], -43200, 50400);
+  settings[at + "max_continuations"] = WholeOption(options["max_continuations"], 0, 50);
+  settings[at + "citation_markers"] = OneOf(options["citation_markers"], {"strip", "keep"});
+}
+
 int EditDistance(absl::string_view a, absl::string_view b) {
   std::vector<int> row(b.size() + 1);
   std::iota(row.begin(), row.end(), 0);
@@ -148,9 +188,10 @@ std::map<std::string, SettingReader> SettingsOf(Config& config) {
     settings[at + "spacing"] = Span(provider.spacing, absl::ZeroDuration(), 600 * second);
     settings[at + "queue_depth"] = Whole(provider.queue_depth, 0, 1000);
     settings[at + "queue_limit"] = Span(provider.queue_limit, absl::ZeroDuration(), 600 * second);
-    settings[at + "dialect"] = Text(provider.dialect);
+    settings[at + "listen"] = GrpcAddress(provider.listen);
     settings[at + "backend"] = GrpcAddress(provider.backend);
   }
+  AddDeepSeekOptions(config.providers["deepseek"].options, settings);
   settings["signing.target"] = GrpcAddress(config.signing.target);
   settings["signing.listen"] = GrpcAddress(config.signing.listen);
   settings["signing.threads"] = Whole(config.signing.threads, 0, 256);

@@ -47,8 +47,8 @@ void AnswerFilter::Feed(ChatEvent event, Events& out) {
       out.push_back(std::move(event));
       break;
     case ChatEvent::kRefusal:
-      has_refusal_ = true;
-      out.push_back(std::move(event));
+      // Told at the end: before any text it makes an error, after some it is the last word.
+      refusal_ += event.refusal().text();
       break;
     default:
       out.push_back(std::move(event));
@@ -141,6 +141,10 @@ void AnswerFilter::Finish(FinishReason platform, int64_t prompt_tokens, Events& 
     Emit(rest, out);
   }
   CloseReasoning(out);
+  if (!over_ && !refusal_.empty()) {
+    platform = FinishReason::FINISH_REASON_CONTENT_FILTER;
+    out.emplace_back().mutable_refusal()->set_text(refusal_);
+  }
 
   Usage& usage = *out.emplace_back().mutable_usage();
   const int64_t reasoning = reasoning_tokens_.tokens();

@@ -38,9 +38,10 @@ class AnswerFilter {
   /// Ends the answer: what was held back, the closing mark, usage and `finished`. over() beats `platform`.
   void Finish(chat::v1::FinishReason platform, int64_t prompt_tokens, Events& out);
 
-  /// Whether the platform gave anything that counts as an answer; a stop sequence at its very start does.
-  bool has_answer() const { return has_text_ || has_refusal_ || over_; }
-  bool has_reasoning() const { return reasoning_tokens_.tokens() > 0; }
+  /// Whether the platform gave anything that counts as an answer; a stop sequence at its very start does, a refusal not.
+  bool has_answer() const { return has_text_ || over_; }
+  /// The platform's own words for refusing; empty if there were none.
+  const std::string& refusal() const { return refusal_; }
 
  private:
   void Text(std::string text, Events& out);
@@ -57,7 +58,7 @@ class AnswerFilter {
   Block block_ = Block::kNotOpened;  // reasoning inside the text
   int64_t injected_chars_ = 0;       // code points that the platform's own text does not have
   bool has_text_ = false;
-  bool has_refusal_ = false;
+  std::string refusal_;
   TokenEstimate text_tokens_;
   TokenEstimate reasoning_tokens_;
   chat::v1::Usage measured_;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "boost/asio/post.hpp"
 #include "services/common/async/sleep.h"
 #include "services/common/catalogue/catalogue.h"
 #include "services/common/log/log.h"
@@ -14,6 +15,7 @@
 #include "services/common/provider/tokens.h"
 #include "services/common/provider/validate.h"
 #include "services/common/status/reason.h"
+#include "services/common/text/utf8.h"
 #include "services/common/time/backoff.h"
 
 namespace switchyard {
@@ -32,6 +34,8 @@ constexpr size_t kMaxMergedBytes = 32 * 1024;
 constexpr BackoffPolicy kSameAccount = {.base = absl::Milliseconds(500), .cap = absl::Milliseconds(500), .floor = absl::Milliseconds(50)};
 constexpr BackoffPolicy kSweep = {.base = absl::Seconds(1), .cap = absl::Seconds(60), .floor = absl::Milliseconds(200)};
 constexpr absl::Duration kSweepPause = absl::Seconds(30);
+// Of what a platform says about a refusal: a sentence or two.
+constexpr int64_t kQuoteLength = 300;
 constexpr absl::Duration kListLimit = absl::Seconds(5);
 
 enum class Retry { kNo, kSameAccount, kOtherAccount };
@@ -142,7 +146,7 @@ class ActiveTurn final : public Turn {
   void GenerationStarted(std::string ref) override {
     may_have_begun_ = true;
     use_->generation = std::move(ref);
-    out_.ForbidRetry();
+    if (!std::exchange(retry_forbidden_, true)) out_.ForbidRetry();
   }
   void GenerationEnded() override { use_->generation.clear(); }
   void GenerationRefused() override {
@@ -185,10 +189,13 @@ class ActiveTurn final : public Turn {
 
   /// The end of a turn that ran through: what is to be told, or why it is an error after all.
   asio::awaitable<absl::Status> Finish(FinishReason reason) {
-    if (!filter_.has_answer()) {
-      if (reason == FinishReason::FINISH_REASON_CONTENT_FILTER) {
-        co_return MakeError(Reason::REASON_CONTENT_REFUSED, absl::StrCat(model_.platform, " refused to answer this conversation"));
-      }
+    const bool refused = reason == FinishReason::FINISH_REASON_CONTENT_FILTER || !filter_.refusal().empty();
+    if (refused && !emitted() && !filter_.has_answer()) {
+      std::string message = absl::StrCat(model_.platform, " refused to answer this conversation");
+      if (!filter_.refusal().empty()) absl::StrAppend(&message, ": ", CleanQuote(filter_.refusal(), kQuoteLength));
+      co_return MakeError(Reason::REASON_CONTENT_REFUSED, message);
+    }
+    if (!refused && !filter_.has_answer()) {
       co_return MakeError(Reason::REASON_UPSTREAM_EMPTY, absl::StrCat(model_.platform, " ended its answer without having said anything"));
     }
     if (!begun_) {
@@ -204,7 +211,6 @@ class ActiveTurn final : public Turn {
   bool emitted() const { return first_content_ != absl::InfinitePast(); }
   bool may_have_begun() const { return may_have_begun_; }
   bool over() const { return filter_.over().has_value(); }
-  bool withdrawn_before_any_content() const { return !emitted(); }
   absl::Time first_content() const { return first_content_; }
 
  private:
@@ -233,9 +239,12 @@ class ActiveTurn final : public Turn {
   std::vector<ChatEvent> notices_;
   bool begun_ = false;
   bool may_have_begun_ = false;
+  bool retry_forbidden_ = false;
   absl::Time first_content_ = absl::InfinitePast();
   FinishReason finish_reason_ = FinishReason::FINISH_REASON_UNSPECIFIED;
 };
+
+absl::Status StoppingError() { return MakeError(Reason::REASON_NO_BACKEND, "the relay is stopping", {.cause = "stopping"}); }
 
 asio::awaitable<void> RunCleanUp(std::shared_ptr<AccountUse> use, bool keep) { co_await use->CleanUp(keep); }
 
@@ -279,7 +288,41 @@ grpc::ServerWriteReactor<ChatEvent>* ChatService::Chat(grpc::CallbackServerConte
   return ServeStream<ChatEvent>(dependencies_.runtime.Next(), context, std::move(body));
 }
 
+/// A turn's place in the list of running ones, while it runs.
+class ChatService::TurnEntry {
+ public:
+  TurnEntry(ChatService& service, Scope& scope) : service_(service), slot_(std::make_shared<TurnSlot>(TurnSlot{&scope})) {
+    bool ending;
+    {
+      absl::MutexLock lock(&service_.turns_mutex_);
+      service_.turns_.emplace(slot_, scope.executor());
+      ending = service_.ending_;
+    }
+    if (ending) scope.Cancel(StoppingError());
+  }
+  ~TurnEntry() {
+    slot_->scope = nullptr;
+    absl::MutexLock lock(&service_.turns_mutex_);
+    service_.turns_.erase(slot_);
+  }
+
+ private:
+  ChatService& service_;
+  std::shared_ptr<TurnSlot> slot_;
+};
+
+void ChatService::EndTurns() {
+  absl::MutexLock lock(&turns_mutex_);
+  ending_ = true;
+  for (const auto& [slot, executor] : turns_) {
+    asio::post(executor, [slot = slot] {
+      if (slot->scope != nullptr) slot->scope->Cancel(StoppingError());
+    });
+  }
+}
+
 asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWriter<ChatEvent>& out) {
+  TurnEntry entry(*this, out.scope());
   const absl::Time start = dependencies_.clock.Now();
   CallContext context = out.context();
   if (IsRequestId(request.request_id())) context.request_id = request.request_id();

@@ -12,7 +12,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "grpcpp/support/server_callback.h"
 #include "services/common/async/runtime.h"
 #include "services/common/async/task_group.h"
@@ -52,7 +55,9 @@ class ChatService final : public chat::v1::ChatService::CallbackService {
 
   /// Starts deleting what earlier processes left on the platforms, now and from time to time. Once.
   void StartCleanUps();
-  /// Ends the above and waits, blocking, until running clean-ups are done. @return false after `timeout`.
+  /// Ends every running turn with an error, now, and those that come later: for an exit that does not wait.
+  void EndTurns();
+  /// Ends StartCleanUps() and waits, blocking, until running clean-ups are done. @return false after `timeout`.
   bool FinishCleanUps(absl::Duration timeout);
 
   grpc::ServerWriteReactor<ChatEvent>* Chat(grpc::CallbackServerContext* context, const ChatRequest* request) override;
@@ -60,7 +65,6 @@ class ChatService final : public chat::v1::ChatService::CallbackService {
                                        chat::v1::ListModelsResponse* response) override;
 
  private:
-  struct Attempt;
   boost::asio::awaitable<absl::Status> Serve(ChatRequest& request, StreamWriter<ChatEvent>& out);
   boost::asio::awaitable<absl::Status> List(Scope& scope, CallContext context, chat::v1::ListModelsResponse& response);
   boost::asio::awaitable<void> DeletePending(Provider& provider, Scope& stop);
@@ -72,6 +76,15 @@ class ChatService final : public chat::v1::ChatService::CallbackService {
   TaskGroup clean_ups_;
   TaskGroup sweepers_;
   std::vector<std::shared_ptr<Scope>> sweeper_scopes_;
+
+  // The scope of a running turn; null once the turn is over. Looked into on the turn's executor alone.
+  struct TurnSlot {
+    Scope* scope;
+  };
+  class TurnEntry;
+  absl::Mutex turns_mutex_;
+  std::map<std::shared_ptr<TurnSlot>, Executor> turns_ ABSL_GUARDED_BY(turns_mutex_);
+  bool ending_ ABSL_GUARDED_BY(turns_mutex_) = false;
 };
 
 /// Adds a text or reasoning delta to the one queued before it.

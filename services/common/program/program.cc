@@ -1,0 +1,194 @@
+#include "services/common/program/program.h"
+
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <array>
+#include <cstdio>
+#include <optional>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "services/common/log/log.h"
+#include "services/common/rpc/server_host.h"
+
+namespace switchyard {
+namespace {
+
+constexpr int kBadUsage = 2;
+constexpr int kNotStarted = 1;
+
+struct Flags {
+  std::string config = "config.yaml";
+  bool config_given = false;
+  std::string env_file = ".env";
+  std::string listen;
+  bool check_config = false;
+};
+
+std::string Help(const ProgramSpec& spec) {
+  return absl::StrCat("Usage: ", spec.name, " [--config FILE] [--env-file FILE] [--listen ADDRESS] [--check-config]\n\n", spec.purpose, "\n\n",
+                      "  --config FILE     configuration (default: config.yaml, if there is one)\n"
+                      "  --env-file FILE   accounts and overrides, one NAME=value a line (default: .env, if there is one)\n"
+                      "  --listen ADDRESS  ",
+                      spec.listens,
+                      "\n"
+                      "  --check-config    read the configuration, print it without its secrets, and exit\n"
+                      "  --help            this text\n\n"
+                      "Every setting of the configuration can be given in the environment too: SWITCHYARD_SERVER__PORT=8001.\n"
+                      "Accounts come from the environment or the env file: DEEPSEEK_TOKEN, DEEPSEEK_TOKEN_2, and so on.\n");
+}
+
+/// @return the exit status if the program is to end here.
+std::optional<int> ReadFlags(int argc, char** argv, const ProgramSpec& spec, Flags& flags) {
+  enum { kConfig = 1, kEnvFile, kListen, kCheck, kHelp };
+  constexpr std::array kOptions = {
+      option{"config", required_argument, nullptr, kConfig},       option{"env-file", required_argument, nullptr, kEnvFile},
+      option{"listen", required_argument, nullptr, kListen},       option{"check-config", no_argument, nullptr, kCheck},
+      option{"help", no_argument, nullptr, kHelp},                 option{nullptr, 0, nullptr, 0},
+  };
+  for (int chosen; (chosen = getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
+    switch (chosen) {
+      case kConfig:
+        flags.config = optarg;
+        flags.config_given = true;
+        break;
+      case kEnvFile:
+        flags.env_file = optarg;
+        break;
+      case kListen:
+        flags.listen = optarg;
+        break;
+      case kCheck:
+        flags.check_config = true;
+        break;
+      case 'h':
+      case kHelp:
+        std::fputs(Help(spec).c_str(), stdout);
+        return 0;
+      default:  // getopt has said what is wrong
+        std::fprintf(stderr, "%s --help lists the flags.\n", spec.name.c_str());
+        return kBadUsage;
+    }
+  }
+  if (optind < argc) {
+    std::fprintf(stderr, "%s takes no arguments besides its flags; '%s' is one. %s --help lists them.\n", spec.name.c_str(), argv[optind], spec.name.c_str());
+    return kBadUsage;
+  }
+  return std::nullopt;
+}
+
+LogLevel LevelOf(const std::string& name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "warning") return LogLevel::kWarning;
+  if (name == "error") return LogLevel::kError;
+  return LogLevel::kInfo;
+}
+
+// Thousands of streams need more descriptors than a shell's default; the hard limit is the operator's word.
+void RaiseDescriptorLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+sigset_t EndingSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
+  return signals;
+}
+
+/// Waits for a signal. @return it, or 0 after `limit`.
+int WaitForSignal(const sigset_t& signals, absl::Duration limit) {
+  if (limit == absl::InfiniteDuration()) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    return signal;
+  }
+  const timespec until = absl::ToTimespec(limit);
+  const int signal = sigtimedwait(&signals, nullptr, &until);
+  return signal > 0 ? signal : 0;
+}
+
+void StopInOrder(RunningProgram& program, const Config& config, const sigset_t& signals) {
+  LogInfo("stopping");
+  program.Drain();
+  if (config.server.drain_delay > absl::ZeroDuration() && WaitForSignal(signals, config.server.drain_delay) != 0) {
+    program.Abandon();
+    return;
+  }
+  std::thread hurry([&program, &signals] {
+    if (WaitForSignal(signals, absl::InfiniteDuration()) != SIGHUP) program.Abandon();
+  });
+  program.Finish(config.server.drain_limit);
+  pthread_kill(hurry.native_handle(), SIGHUP);  // it waits for nothing any more
+  hurry.join();
+}
+
+}  // namespace
+
+absl::Status SetGrpcListen(std::string& field, const std::string& listen) {
+  if (!IsLocalAddress(listen)) {
+    return absl::InvalidArgumentError("--listen: must be a loopback address with a port (127.0.0.1:8021) or unix:/path: without mutual TLS gRPC stays on this machine");
+  }
+  field = listen;
+  return absl::OkStatus();
+}
+
+int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
+  // Before any thread starts, so that all of them leave the signals to this one.
+  const sigset_t signals = EndingSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  Flags flags;
+  if (const auto exit = ReadFlags(argc, argv, spec, flags)) return *exit;
+  ConfigSources sources{.file = flags.config, .file_optional = !flags.config_given, .env_file = flags.env_file};
+  auto config = LoadConfig(sources, ProcessEnvironment());
+  if (!config.ok()) {
+    std::fprintf(stderr, "%s: the configuration has faults:\n%s\n", spec.name.c_str(), std::string(config.status().message()).c_str());
+    return kBadUsage;
+  }
+  if (!flags.listen.empty()) {
+    if (const absl::Status set = spec.set_listen(*config, flags.listen); !set.ok()) {
+      std::fprintf(stderr, "%s: %s\n", spec.name.c_str(), std::string(set.message()).c_str());
+      return kBadUsage;
+    }
+  }
+  std::fprintf(stdout, "# configuration of %s\n%s", spec.name.c_str(), RedactedConfig(*config).c_str());
+  std::fflush(stdout);
+  if (flags.check_config) return 0;
+
+  RaiseDescriptorLimit();
+  InitLogging(LevelOf(config->log_level), spec.name);
+  auto program = spec.start(*config);
+  if (!program.ok()) {
+    std::fprintf(stderr, "%s: %s\n", spec.name.c_str(), std::string(program.status().message()).c_str());
+    FlushLogs();
+    return kNotStarted;
+  }
+  std::fprintf(stdout, "%s\n", (*program)->Greeting().c_str());
+  std::fflush(stdout);
+
+  int received = 0;
+  do {
+    received = WaitForSignal(signals, absl::InfiniteDuration());
+  } while (received == SIGHUP);  // a terminal that closes does not end a relay
+  if (received == SIGTERM) {
+    StopInOrder(**program, *config, signals);
+  } else {
+    (*program)->Abandon();
+  }
+  program->reset();
+  FlushLogs();
+  return 0;
+}
+
+}  // namespace switchyard

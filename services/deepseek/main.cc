@@ -1,0 +1,9 @@
+#include "services/common/provider/provider_main.h"
+#include "services/deepseek/provider.h"
+
+int main(int argc, char** argv) {
+  using namespace switchyard;  // NOLINT(google-build-using-namespace)
+  return ProviderMain(argc, argv, {.platform = deepseek::kPlatform, .make = [](const Config& config, HttpClient& http, const Clock& clock) {
+                        return std::make_unique<deepseek::DeepSeekProvider>(deepseek::Settings::From(config), http, clock);
+                      }});
+}

@@ -1,0 +1,31 @@
+// A chat turn on DeepSeek: create a session, solve a challenge, ask, stream the answer, continue it where it was cut.
+//
+// Thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "services/common/provider/provider.h"
+#include "services/common/time/clock.h"
+#include "services/deepseek/platform.h"
+
+namespace switchyard::deepseek {
+
+class DeepSeekProvider final : public Provider {
+ public:
+  /// `http` and `clock` outlive it.
+  DeepSeekProvider(Settings settings, HttpClient& http, const Clock& clock);
+
+  absl::string_view platform() const override { return kPlatform; }
+  boost::asio::awaitable<absl::StatusOr<FinishReason>> Run(Turn& turn) override;
+  boost::asio::awaitable<absl::Status> StopGeneration(Scope& scope, const Account& account, const std::string& ref) override;
+  boost::asio::awaitable<absl::Status> DeleteConversation(Scope& scope, const Account& account, const std::string& ref) override;
+
+ private:
+  Settings settings_;
+  HttpClient& http_;
+  const Clock& clock_;
+};
+
+}  // namespace switchyard::deepseek
