@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
@@ -12,6 +13,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "services/common/log/log.h"
 #include "services/common/rpc/server_host.h"
 
@@ -20,6 +22,7 @@ namespace {
 
 constexpr int kBadUsage = 2;
 constexpr int kNotStarted = 1;
+constexpr absl::Duration kPatience = absl::Milliseconds(900);
 
 struct Flags {
   std::string config = "config.yaml";
@@ -117,15 +120,27 @@ int WaitForSignal(const sigset_t& signals, absl::Duration limit) {
   return signal > 0 ? signal : 0;
 }
 
+/// Ends the process if what follows takes too long: what is not undone then is in the ledger, and undone at the next start.
+void ExitSoon() {
+  std::thread([] {
+    absl::SleepFor(kPatience);
+    FlushLogs();
+    _exit(0);
+  }).detach();
+}
+
 void StopInOrder(RunningProgram& program, const Config& config, const sigset_t& signals) {
   LogInfo("stopping");
   program.Drain();
   if (config.server.drain_delay > absl::ZeroDuration() && WaitForSignal(signals, config.server.drain_delay) != 0) {
+    ExitSoon();
     program.Abandon();
     return;
   }
   std::thread hurry([&program, &signals] {
-    if (WaitForSignal(signals, absl::InfiniteDuration()) != SIGHUP) program.Abandon();
+    if (WaitForSignal(signals, absl::InfiniteDuration()) == SIGHUP) return;
+    ExitSoon();
+    program.Abandon();
   });
   program.Finish(config.server.drain_limit);
   pthread_kill(hurry.native_handle(), SIGHUP);  // it waits for nothing any more
@@ -184,6 +199,7 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
   if (received == SIGTERM) {
     StopInOrder(**program, *config, signals);
   } else {
+    ExitSoon();
     (*program)->Abandon();
   }
   program->reset();

@@ -1,0 +1,149 @@
+// The whole relay in one process: the services of the mesh over gRPC's in-process channels, the same code as when they are
+// programs of their own.
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "edge/edge_host.h"
+#include "services/common/async/cpu_pool.h"
+#include "services/common/async/runtime.h"
+#include "services/common/program/from_config.h"
+#include "services/common/program/program.h"
+#include "services/common/provider/chat_service.h"
+#include "services/common/rpc/server_host.h"
+#include "services/common/time/clock.h"
+#include "services/common/time/random.h"
+#include "services/deepseek/provider.h"
+#include "services/session/client/session_client.h"
+#include "services/session/session_host.h"
+#include "services/signing/client/signing_client.h"
+#include "services/signing/signing_service.h"
+
+namespace switchyard {
+namespace {
+
+// Clean-up that goes on when the last answer is out, and when somebody wants the process gone.
+constexpr absl::Duration kCleanUpLimit = absl::Seconds(15);
+constexpr absl::Duration kHurriedCleanUpLimit = absl::Milliseconds(500);
+
+using MakeProvider = std::unique_ptr<Provider> (*)(const Config& config, HttpClient& http);
+struct PlatformRow {
+  absl::string_view name;
+  MakeProvider make;
+};
+constexpr std::array kPlatforms = {
+    PlatformRow{"deepseek",
+                [](const Config& config, HttpClient& http) -> std::unique_ptr<Provider> {
+                  return std::make_unique<deepseek::DeepSeekProvider>(deepseek::Settings::From(config), http, SystemClock::Get());
+                }},
+};
+
+/// Members are made in the order of their declaration and ended in the opposite one.
+class Relay final : public RunningProgram {
+ public:
+  static absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const Config& config) {
+    auto relay = std::make_unique<Relay>();
+    if (auto status = relay->StartServices(config); !status.ok()) return status;
+    if (auto status = relay->StartChat(config); !status.ok()) return status;
+    auto edge = EdgeHost::Start(config, *relay->runtime_, *relay->chat_client_);
+    if (!edge.ok()) return edge.status();
+    relay->edge_ = *std::move(edge);
+    relay->chat_->StartCleanUps();
+    return relay;
+  }
+
+  ~Relay() override {
+    edge_.reset();
+    if (chat_host_) chat_host_->Shutdown(absl::ZeroDuration());
+    // What the last turns opened on the platforms is undone with the other services still there.
+    if (chat_) chat_->FinishCleanUps(hurried_ ? kHurriedCleanUpLimit : kCleanUpLimit);
+    if (inner_host_) inner_host_->Shutdown(absl::ZeroDuration());
+    pool_.reset();
+    if (runtime_) runtime_->Stop();
+    chat_host_.reset();
+    chat_.reset();
+    inner_host_.reset();
+    sessions_.reset();
+  }
+
+  std::string Greeting() const override {
+    return absl::StrCat("serving HTTP on ", edge_->url(), "\nserving gRPC (switchyard.chat.v1.ChatService) on ", chat_host_->address());
+  }
+  void Drain() override {
+    edge_->Drain();
+    chat_host_->Drain();
+  }
+  void Finish(absl::Duration limit) override {
+    edge_->Finish(limit);
+    chat_host_->Shutdown(limit);
+  }
+  void Abandon() override {
+    hurried_ = true;
+    chat_->EndTurns();
+  }
+
+ private:
+  absl::Status StartServices(const Config& config) {
+    auto http = MakeHttpClient(HttpClientOptionsFrom(config));
+    if (!http.ok()) return http.status();
+    http_ = *std::move(http);
+    runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
+    auto sessions = SessionHost::Start(config, *runtime_, *http_);
+    if (!sessions.ok()) return sessions.status();
+    sessions_ = *std::move(sessions);
+    pool_ = std::make_unique<CpuPool>(CpuPool::Options{config.signing.threads, config.signing.queue_depth});
+    signing_ = std::make_unique<SigningService>(*runtime_, *pool_, SystemClock::Get());
+    auto host = ServerHost::Start({.listen = "", .reflection = config.reflection}, {signing_.get(), &sessions_->service()});
+    if (!host.ok()) return host.status();
+    inner_host_ = *std::move(host);
+    session_client_ = std::make_unique<SessionClient>(inner_host_->InProcessChannel());
+    signing_client_ = std::make_unique<SigningClient>(inner_host_->InProcessChannel());
+    return absl::OkStatus();
+  }
+
+  absl::Status StartChat(const Config& config) {
+    ChatService::Options options;
+    options.reasoning_format = ReasoningFormatOf(config);
+    options.ignore_unsupported = config.server.ignore_unsupported;
+    chat_ = std::make_unique<ChatService>(
+        ChatService::Dependencies{*runtime_, *session_client_, *signing_client_, *http_, SystemClock::Get(), SystemRandom::Get()}, options);
+    for (const PlatformRow& platform : kPlatforms) {
+      if (config.providers.at(std::string(platform.name)).enabled) chat_->Add(platform.make(config, *http_));
+    }
+    auto host = ServerHost::Start({.listen = config.chat_listen, .reflection = config.reflection}, {chat_.get()});
+    if (!host.ok()) return host.status();
+    chat_host_ = *std::move(host);
+    chat_client_ = std::make_unique<ChatClient>(chat_host_->InProcessChannel());
+    return absl::OkStatus();
+  }
+
+  std::atomic<bool> hurried_{false};
+  std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<SessionClient> session_client_;
+  std::unique_ptr<SigningClient> signing_client_;
+  std::unique_ptr<ChatClient> chat_client_;
+  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<SessionHost> sessions_;
+  std::unique_ptr<CpuPool> pool_;
+  std::unique_ptr<SigningService> signing_;
+  std::unique_ptr<ServerHost> inner_host_;
+  std::unique_ptr<ChatService> chat_;
+  std::unique_ptr<ServerHost> chat_host_;
+  std::unique_ptr<EdgeHost> edge_;
+};
+
+}  // namespace
+}  // namespace switchyard
+
+int main(int argc, char** argv) {
+  using namespace switchyard;  // NOLINT(google-build-using-namespace)
+  return RunProgram(argc, argv,
+                    {.name = "switchyard",
+                     .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM platforms; the whole relay in one process.",
+                     .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
+                     .set_listen = SetHttpListen,
+                     .start = [](Config config) { return Relay::Start(config); }});
+}

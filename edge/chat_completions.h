@@ -1,0 +1,33 @@
+// POST /v1/chat/completions: one chat turn over HTTP, streamed or whole.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "boost/asio/awaitable.hpp"
+#include "edge/chat_client.h"
+#include "services/common/http/http_server.h"
+#include "services/common/rpc/call_context.h"
+
+namespace switchyard {
+
+/// What the log line of a request says.
+struct RequestRecord {
+  std::string model;
+  std::string platform;
+  int http_status = 0;
+  absl::Status status;         // why it failed, also inside a stream
+  absl::Time first_content = absl::InfiniteFuture();
+};
+
+struct ChatCompletionsOptions {
+  absl::Duration request_limit = absl::Seconds(600);  // the whole of one request
+  absl::Duration heartbeat = absl::Seconds(15);       // silence before a comment, and before the status is settled
+};
+
+/// Answers `request`. @param headers go with every answer. @param id of the completion: "chatcmpl-…".
+boost::asio::awaitable<void> ServeChatCompletion(HttpServerRequest& request, HttpResponder& responder, ChatClient& chat, const CallContext& context,
+                                                 const ChatCompletionsOptions& options, std::string id, HttpHeaders headers, RequestRecord& record);
+
+}  // namespace switchyard

@@ -1,0 +1,38 @@
+// The HTTP API on its address, as the configuration says.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "edge/chat_client.h"
+#include "edge/edge_service.h"
+#include "services/common/async/runtime.h"
+#include "services/common/config/config.h"
+#include "services/common/http/http_server.h"
+
+namespace switchyard {
+
+/// "host:port" of --listen into `server.host` and `server.port`.
+absl::Status SetHttpListen(Config& config, const std::string& listen);
+
+class EdgeHost {
+ public:
+  /// `runtime` and `chat` outlive it. FAILED_PRECONDITION for an address that others can reach, without `server.insecure`.
+  static absl::StatusOr<std::unique_ptr<EdgeHost>> Start(const Config& config, Runtime& runtime, ChatClient& chat);
+  ~EdgeHost();
+
+  std::string url() const;  // "http://127.0.0.1:8000"
+  void Drain();
+  /// Waits for running requests, `limit` at most, then ends them with an error.
+  void Finish(absl::Duration limit);
+
+ private:
+  std::string host_;
+  std::unique_ptr<EdgeService> service_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,60 @@
+#include "edge/origin_guard.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/strip.h"
+#include "services/common/status/reason.h"
+
+namespace switchyard {
+namespace {
+
+bool IsDigits(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isdigit(c); });
+}
+
+// "127.evil.example" begins like an address and is none.
+bool IsLoopbackV4(absl::string_view host) {
+  if (!absl::ConsumePrefix(&host, "127.")) return false;
+  for (int parts = 0; parts < 3; ++parts) {
+    const size_t dot = host.find('.');
+    const absl::string_view part = host.substr(0, dot);
+    if (!IsDigits(part) || part.size() > 3) return false;
+    if (dot == absl::string_view::npos) return parts == 2;
+    host.remove_prefix(dot + 1);
+  }
+  return false;
+}
+
+}  // namespace
+
+bool IsLoopbackAuthority(absl::string_view authority) {
+  absl::string_view host = authority;
+  if (absl::StartsWith(host, "[")) {
+    const size_t close = host.find(']');
+    if (close == absl::string_view::npos) return false;
+    const absl::string_view rest = host.substr(close + 1);
+    return host.substr(0, close + 1) == "[::1]" && (rest.empty() || (rest[0] == ':' && IsDigits(rest.substr(1))));
+  }
+  if (const size_t colon = host.find(':'); colon != absl::string_view::npos) {
+    if (!IsDigits(host.substr(colon + 1))) return false;
+    host = host.substr(0, colon);
+  }
+  return absl::EqualsIgnoreCase(host, "localhost") || IsLoopbackV4(host);
+}
+
+absl::Status CheckLocal(const HttpHeaders& headers) {
+  if (!IsLoopbackAuthority(headers.Get("host"))) {
+    return MakeError(Reason::REASON_CALLER_FORBIDDEN, "This relay has no API keys, so it answers only to localhost: use http://localhost in the address.");
+  }
+  const auto origin = headers.Find("origin");
+  if (!origin) return absl::OkStatus();
+  absl::string_view authority = *origin;
+  if (absl::ConsumePrefix(&authority, "http://") || absl::ConsumePrefix(&authority, "https://")) {
+    if (IsLoopbackAuthority(authority)) return absl::OkStatus();
+  }
+  return MakeError(Reason::REASON_CALLER_FORBIDDEN, "This relay has no API keys, so pages from elsewhere may not use it.");
+}
+
+}  // namespace switchyard

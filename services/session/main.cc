@@ -1,0 +1,60 @@
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "services/common/program/from_config.h"
+#include "services/common/program/program.h"
+#include "services/common/rpc/server_host.h"
+#include "services/session/session_host.h"
+
+namespace switchyard {
+namespace {
+
+class Running final : public RunningProgram {
+ public:
+  static absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const Config& config) {
+    auto self = std::make_unique<Running>();
+    auto http = MakeHttpClient(HttpClientOptionsFrom(config));
+    if (!http.ok()) return http.status();
+    self->http_ = *std::move(http);
+    self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
+    auto sessions = SessionHost::Start(config, *self->runtime_, *self->http_);
+    if (!sessions.ok()) return sessions.status();
+    self->sessions_ = *std::move(sessions);
+    auto host = ServerHost::Start({.listen = config.SessionListen(), .reflection = config.reflection}, {&self->sessions_->service()});
+    if (!host.ok()) return host.status();
+    self->host_ = *std::move(host);
+    return self;
+  }
+
+  ~Running() override {
+    if (host_) host_->Shutdown(absl::ZeroDuration());
+    if (runtime_) runtime_->Stop();
+    host_.reset();
+    sessions_.reset();
+  }
+
+  std::string Greeting() const override { return absl::StrCat("serving gRPC on ", host_->address()); }
+  void Drain() override { host_->Drain(); }
+  void Finish(absl::Duration limit) override { host_->Shutdown(limit); }
+  void Abandon() override {}  // the destructor ends the leases; their holders have what they need
+
+ private:
+  std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<SessionHost> sessions_;
+  std::unique_ptr<ServerHost> host_;
+};
+
+}  // namespace
+}  // namespace switchyard
+
+int main(int argc, char** argv) {
+  using namespace switchyard;  // NOLINT(google-build-using-namespace)
+  return RunProgram(argc, argv,
+                    {.name = "switchyard-session",
+                     .purpose = "Holds the accounts: lends them to chat turns, watches their health, remembers what is to be cleaned up.",
+                     .listens = "where it serves gRPC (default: a Unix socket in the state directory)",
+                     .set_listen = [](Config& config, const std::string& listen) { return SetGrpcListen(config.session.listen, listen); },
+                     .start = [](Config config) { return Running::Start(config); }});
+}

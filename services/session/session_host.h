@@ -1,0 +1,37 @@
+// The session service with all that it stands on, in the order in which that comes and goes.
+//
+//   auto sessions = SessionHost::Start(config, runtime, http);
+//   ServerHost::Start({.listen = …}, {&(*sessions)->service()});
+//   … runtime.Stop(); sessions->reset();
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "services/common/async/runtime.h"
+#include "services/common/config/config.h"
+#include "services/common/http/http_client.h"
+#include "services/session/accounts.h"
+#include "services/session/seal.h"
+#include "services/session/session_service.h"
+#include "services/session/store.h"
+
+namespace switchyard {
+
+/// Destroyed after the runtime has stopped and before it is destroyed.
+class SessionHost {
+ public:
+  /// Makes the state directory (mode 0700) where it does not exist. Errors name the file: PERMISSION_DENIED, DATA_LOSS,
+  /// INVALID_ARGUMENT, FAILED_PRECONDITION, UNAVAILABLE.
+  static absl::StatusOr<std::unique_ptr<SessionHost>> Start(const Config& config, Runtime& runtime, HttpClient& http);
+
+  SessionService& service() { return *service_; }
+
+ private:
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<Sealer> sealer_;
+  std::unique_ptr<Accounts> accounts_;
+  std::unique_ptr<SessionService> service_;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,98 @@
+// DeepSeek's server side, as strict as the protocol page says a simulator should be (section 10), and a ledger of everything a
+// client did that the platform would not like.
+//
+// Faults (script: fault=NAME): cut (connection closed), reset, garbage (a frame that is no JSON), bad_utf8, oversized, stall,
+// empty, content_filter, filter_early, incomplete, closed_unfinished, hint_rate, hint_length, hint_other, status=WORD;
+// before the answer: expired, muted, banned, device, rate_code, pow, http_429, http_500, waf_202, waf_403, html, not_json.
+//
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "boost/asio/awaitable.hpp"
+#include "boost/json/value.hpp"
+#include "services/common/http/http_server.h"
+#include "tests/simulator/deepseek/answer.h"
+#include "tests/simulator/script.h"
+
+namespace simulator::deepseek {
+
+class Server {
+ public:
+  struct Options {
+    int64_t difficulty = 144000;
+    // A token that begins with this belongs to an account; any other is unknown.
+    std::string token_prefix = "sim-";
+  };
+  explicit Server(Options options) : options_(options) {}
+
+  /// A request under /api/v0, path as on the platform.
+  boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request, switchyard::HttpResponder& responder);
+
+  /// Counters, open conversations and violations.
+  boost::json::object State() const;
+  void Reset();
+  /// The next `times` completions of `account` (empty: of any) follow `script`, before what their prompts say.
+  void Plan(const std::string& account, Script script, int times);
+
+ private:
+  struct Session {
+    std::string token;
+    int64_t messages = 0;
+    int64_t tokens = 0;
+    bool running = false;
+    bool stop = false;
+    int64_t answer = 0;            // id of the last answer
+    std::string text;              // of the last answer, as far as sent
+    std::vector<std::string> rest;  // of an incomplete one
+    bool incomplete = false;
+    Script script;
+  };
+  struct Challenge {
+    std::string token, salt, challenge, target_path;
+    int64_t expire_at_ms = 0;
+    bool used = false;
+  };
+  struct Planned {
+    std::string account;
+    Script script;
+    int times = 0;
+  };
+  struct Call;
+
+  boost::asio::awaitable<void> Dispatch(Call& call);
+  boost::asio::awaitable<void> Complete(Call& call);
+  boost::asio::awaitable<void> Continue(Call& call);
+  boost::asio::awaitable<bool> RefuseByScript(Call& call, const Script& script);
+  boost::asio::awaitable<void> Stream(Call& call, std::string session, AnswerPlan plan, std::string opening_text, std::vector<std::string> pieces, bool continued);
+
+  std::string CreateSession(const std::string& token);
+  std::string CreateChallenge(const std::string& token, const std::string& target_path);
+  bool CheckProof(const Call& call, const std::string& path);
+  Script TakePlan(const std::string& token);
+  void Violate(const std::string& what);
+  bool StopAsked(const std::string& session) const;
+  void EndGeneration(const std::string& session, const std::string& token, const std::string& text, std::vector<std::string> rest, bool incomplete);
+
+  const Options options_;
+  mutable absl::Mutex mutex_;
+  std::map<std::string, Session> sessions_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Challenge> challenges_ ABSL_GUARDED_BY(mutex_);  // by signature
+  std::map<std::string, int> running_ ABSL_GUARDED_BY(mutex_);           // by token
+  std::map<std::string, int64_t> counts_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> violations_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Planned> planned_ ABSL_GUARDED_BY(mutex_);
+  std::vector<boost::json::value> completions_ ABSL_GUARDED_BY(mutex_);  // bodies, the newest last
+};
+
+}  // namespace simulator::deepseek

@@ -1,0 +1,84 @@
+#include <getopt.h>
+#include <signal.h>
+
+#include <array>
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "services/common/async/runtime.h"
+#include "services/common/log/log.h"
+#include "tests/simulator/simulator.h"
+
+namespace {
+
+constexpr char kHelp[] =
+    "Usage: switchyard-simulator [--listen ADDRESS:PORT] [--difficulty N] [--threads N]\n\n"
+    "Plays the server sides of the platforms, strictly, so that the relay can be tried and tested without them.\n\n"
+    "  --listen ADDRESS:PORT  where it serves HTTP (default 127.0.0.1:18000); port 0 picks a free one\n"
+    "  --difficulty N         of DeepSeek's proof of work (default 144000, the platform's own)\n"
+    "  --threads N            event-loop threads (default: one a core)\n"
+    "  --help                 this text\n\n"
+    "Any token that begins with \"sim-\" is an account. A prompt may say what is to happen: [[sim: fault=cut at=3]].\n";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string host = "127.0.0.1";
+  int port = 18000;
+  int threads = 0;
+  simulator::deepseek::Server::Options deepseek;
+  enum { kListen = 1, kDifficulty, kThreads, kHelpFlag };
+  constexpr std::array kOptions = {
+      option{"listen", required_argument, nullptr, kListen},   option{"difficulty", required_argument, nullptr, kDifficulty},
+      option{"threads", required_argument, nullptr, kThreads}, option{"help", no_argument, nullptr, kHelpFlag},
+      option{nullptr, 0, nullptr, 0},
+  };
+  for (int chosen; (chosen = getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
+    bool good = true;
+    if (chosen == kListen) {
+      const std::string listen = optarg;
+      const size_t colon = listen.rfind(':');
+      good = colon != std::string::npos && absl::SimpleAtoi(listen.substr(colon + 1), &port) && port >= 0 && port <= 65535;
+      if (good) host = listen.substr(0, colon);
+    } else if (chosen == kDifficulty) {
+      good = absl::SimpleAtoi(optarg, &deepseek.difficulty) && deepseek.difficulty >= 1;
+    } else if (chosen == kThreads) {
+      good = absl::SimpleAtoi(optarg, &threads) && threads >= 0 && threads <= 64;
+    } else if (chosen == kHelpFlag || chosen == 'h') {
+      std::fputs(kHelp, stdout);
+      return 0;
+    } else {
+      good = false;
+    }
+    if (!good) {
+      std::fputs("switchyard-simulator --help lists the flags.\n", stderr);
+      return 2;
+    }
+  }
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  simulator::Simulator simulator(deepseek);
+  switchyard::Runtime runtime({threads});
+  switchyard::HttpServerOptions options;
+  options.host = host;
+  options.port = static_cast<uint16_t>(port);
+  auto server = switchyard::HttpServer::Listen(runtime, options, simulator.Handler());
+  if (!server.ok()) {
+    std::fprintf(stderr, "switchyard-simulator: %s\n", std::string(server.status().message()).c_str());
+    return 1;
+  }
+  std::printf("simulating the platforms on http://%s:%d\n", host.c_str(), (*server)->port());
+  std::fflush(stdout);
+  int received = 0;
+  sigwait(&signals, &received);
+  (*server)->Shutdown(absl::ZeroDuration(), absl::CancelledError("the simulator stops"));
+  runtime.Stop();
+  return 0;
+}
