@@ -14,7 +14,7 @@ namespace switchyard::deepseek {
 
 /// Which answer of which conversation. As text: "<session>@<message>".
 struct MessageRef {
-  std::string session;
+  std::string session = {};
   int64_t message = 0;
 
   std::string ToString() const;
@@ -27,13 +27,13 @@ HttpRequest CreateChallenge(const Settings& settings, const Account& account, ab
 HttpRequest StopStream(const Settings& settings, const Account& account, const MessageRef& ref);
 
 struct CompletionInput {
-  std::string session;
-  std::optional<int64_t> parent_message;  // the answer before this turn; none in the first
-  absl::string_view prompt;
-  absl::string_view model_type;
+  std::string session = {};
+  std::optional<int64_t> parent_message = {};  // the answer before this turn; none in the first
+  absl::string_view prompt = {};
+  absl::string_view model_type = {};
   bool thinking = false;
   bool search = false;
-  std::string proof;  // value of the proof-of-work header
+  std::string proof = {};  // value of the proof-of-work header
 };
 HttpRequest Completion(const Settings& settings, const Account& account, const CompletionInput& input);
 

@@ -82,7 +82,7 @@ absl::StatusOr<NormalCredential> DeepSeekRefresher::Normalise(const Secret& conf
     text = std::string(absl::StripAsciiWhitespace(absl::string_view(text).substr(7)));
     advice = "The word Bearer does not belong to the token; it was left out.";
   }
-  if (text.size() < 8 || text.size() > 4096) return absl::InvalidArgumentError("a DeepSeek token is about 64 characters long");
+  if (text.empty() || text.size() > 4096) return absl::InvalidArgumentError("a DeepSeek token is about 64 characters long");
   const bool visible = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F && c != '"' && c != '\'' && c != '{' && c != '}' && c != ';'; });
   if (!visible) return absl::InvalidArgumentError("a DeepSeek token has no spaces, quotes or line breaks in it");
   return NormalCredential{Secret(std::move(text)), std::move(advice)};

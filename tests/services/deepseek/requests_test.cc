@@ -1,0 +1,64 @@
+#include "services/deepseek/requests.h"
+
+#include <gtest/gtest.h>
+
+namespace switchyard::deepseek {
+namespace {
+
+Settings TestSettings() {
+  Settings settings;
+  settings.base_url = "https://chat.deepseek.com";
+  settings.user_agent = "agent";
+  settings.client_platform = "web";
+  settings.client_version = "2.4.0";
+  settings.locale = "zh_CN";
+  settings.timezone_offset = "28800";
+  return settings;
+}
+
+Account TestAccount() {
+  Account account;
+  account.token = Secret("tok");
+  return account;
+}
+
+TEST(Requests, CompletionHasTheFieldsOfTheProtocol) {
+  CompletionInput input{.session = "s-1", .parent_message = std::nullopt, .prompt = "Hello \"you\"", .model_type = "default", .thinking = true, .search = false, .proof = "cHJvb2Y="};
+  const HttpRequest request = Completion(TestSettings(), TestAccount(), input);
+  EXPECT_EQ(request.method, "POST");
+  EXPECT_EQ(request.url, "https://chat.deepseek.com/api/v0/chat/completion");
+  EXPECT_EQ(request.body,
+            R"({"chat_session_id":"s-1","parent_message_id":null,"model_type":"default","prompt":"Hello \"you\"","ref_file_ids":[],)"
+            R"("thinking_enabled":true,"search_enabled":false,"action":null,"preempt":false})");
+  EXPECT_EQ(request.headers.Get("x-ds-pow-response"), "cHJvb2Y=");
+  EXPECT_EQ(request.headers.Get("authorization"), "Bearer tok");
+  EXPECT_EQ(request.headers.Get("user-agent"), "agent");
+  EXPECT_EQ(request.headers.Get("x-client-version"), "2.4.0");
+  EXPECT_FALSE(request.repeatable);
+}
+
+TEST(Requests, ALaterTurnNamesItsParent) {
+  CompletionInput input{.session = "s", .parent_message = 4, .prompt = "p", .model_type = "expert"};
+  EXPECT_NE(Completion(TestSettings(), TestAccount(), input).body.find(R"("parent_message_id":4)"), std::string::npos);
+}
+
+TEST(Requests, SmallCalls) {
+  EXPECT_EQ(CreateSession(TestSettings(), TestAccount()).body, "{}");
+  EXPECT_EQ(CreateChallenge(TestSettings(), TestAccount(), kCompletion).body, R"({"target_path":"/api/v0/chat/completion"})");
+  EXPECT_EQ(DeleteSession(TestSettings(), TestAccount(), "s").body, R"({"chat_session_id":"s"})");
+  EXPECT_EQ(StopStream(TestSettings(), TestAccount(), {"s", 2}).body, R"({"chat_session_id":"s","message_id":2})");
+  EXPECT_EQ(Continue(TestSettings(), TestAccount(), {"s", 2}, "").body, R"({"chat_session_id":"s","message_id":2,"fallback_to_resume":true})");
+  EXPECT_FALSE(Continue(TestSettings(), TestAccount(), {"s", 2}, "").headers.Find("x-ds-pow-response"));
+}
+
+TEST(MessageRef, IsTextAndBack) {
+  const auto ref = MessageRef::Parse("session-1@12");
+  ASSERT_TRUE(ref);
+  EXPECT_EQ(ref->session, "session-1");
+  EXPECT_EQ(ref->message, 12);
+  EXPECT_EQ(ref->ToString(), "session-1@12");
+  for (const char* bad : {"", "x", "@1", "x@", "x@y"}) EXPECT_FALSE(MessageRef::Parse(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace switchyard::deepseek
