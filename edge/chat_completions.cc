@@ -52,6 +52,10 @@ class EventQueue {
   asio::awaitable<void> Wait(absl::Duration limit) {
     Scope patience(scope_, limit, absl::DeadlineExceededError("silence"));
     while (waiting_.empty() && !ended_ && !patience.ended()) co_await arrived_.Wait(patience);
+    if (!scope_.ended()) co_return;
+    // The call has been cancelled with the scope: its end comes at once, and is what there is to tell.
+    Scope end(scope_.executor());
+    while (waiting_.empty() && !ended_) co_await arrived_.Wait(end);
   }
 
   bool empty() const { return waiting_.empty(); }

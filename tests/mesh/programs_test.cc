@@ -2,6 +2,8 @@
 // configuration.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 
@@ -23,10 +25,16 @@ using chat::v1::ChatRequest;
 constexpr const char* kPrograms[] = {"deploy/all_in_one/switchyard", "edge/switchyard-edge", "services/deepseek/switchyard-deepseek",
                                      "services/session/switchyard-session", "services/signing/switchyard-signing"};
 
+/// The path of a Unix socket has about a hundred characters at most; a test's own directory alone may have more.
+std::string ShortDirectory() {
+  std::string directory = "/tmp/switchyard-XXXXXX";
+  return mkdtemp(directory.data()) == nullptr ? FreshDirectory() : directory;
+}
+
 /// Session, signing, provider and edge, each a process.
 class Programs {
  public:
-  explicit Programs(const SimulatedPlatforms& platforms) : state_(FreshDirectory()), variables_(RelayVariables(platforms, state_)) {
+  explicit Programs(const SimulatedPlatforms& platforms) : state_(ShortDirectory()), variables_(RelayVariables(platforms, state_)) {
     session_ = Start("services/session/switchyard-session");
     EXPECT_TRUE(session_->WaitForOutput("serving gRPC on unix:"));
     signing_ = Start("services/signing/switchyard-signing");
@@ -36,6 +44,14 @@ class Programs {
     variables_["SWITCHYARD_PROVIDERS__DEEPSEEK__BACKEND"] = absl::StrCat("127.0.0.1:", deepseek_port_);
     edge_ = Start("edge/switchyard-edge");
     port_ = edge_->PortAfter("serving HTTP on http://127.0.0.1:");
+  }
+
+  ~Programs() {
+    edge_.reset();
+    deepseek_.reset();
+    signing_.reset();
+    session_.reset();
+    std::filesystem::remove_all(state_);
   }
 
   int port() const { return port_; }

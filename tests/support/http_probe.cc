@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -69,6 +70,11 @@ bool HttpProbe::ReadSome() {
   return true;
 }
 
+bool HttpProbe::Readable() const {
+  pollfd wanted{socket_, POLLIN, 0};
+  return poll(&wanted, 1, 0) == 1;
+}
+
 bool HttpProbe::ReadUntil(const std::string& text) {
   while (raw_.find(text) == std::string::npos) {
     if (!ReadSome()) return false;
@@ -89,6 +95,10 @@ HttpReply HttpProbe::Read() {
     const size_t colon = field.find(':');
     if (colon != std::string::npos) reply.headers[absl::AsciiStrToLower(field.substr(0, colon))] = std::string(absl::StripAsciiWhitespace(field.substr(colon + 1)));
     line = next;
+  }
+  if (reply.status == 204 || reply.status == 304) {
+    reply.whole = true;
+    return reply;
   }
   if (const auto length = reply.headers.find("content-length"); length != reply.headers.end()) {
     const size_t size = static_cast<size_t>(std::atoll(length->second.c_str()));

@@ -34,6 +34,8 @@ class HttpProbe {
 
   /// Reads the whole answer.
   HttpReply Read();
+  /// Whether there is something to read, now.
+  bool Readable() const;
   /// Reads until `text` has come. @return false if the connection ended, or 20 s passed, first.
   bool ReadUntil(const std::string& text);
   /// What has been read so far, as it came.

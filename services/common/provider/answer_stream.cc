@@ -27,7 +27,10 @@ boost::asio::awaitable<absl::StatusOr<AnswerEnd>> StreamAnswer(Turn& turn, HttpR
     const absl::Status ready = co_await before_events();
     if (!ready.ok()) co_return ready;
     // What came before the end, whichever end, reaches the caller.
-    if (!events.empty() && !co_await turn.Emit(events)) co_return AnswerEnd::kOver;
+    if (!events.empty()) {
+      const bool wanted = co_await turn.Emit(events);
+      if (!wanted) co_return AnswerEnd::kOver;
+    }
     if (!status.ok()) co_return status;
     if (decoder.complete() || ended) co_return AnswerEnd::kComplete;
     if (decoder.progress() != seen) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "boost/asio/post.hpp"
@@ -248,6 +249,12 @@ absl::Status StoppingError() { return MakeError(Reason::REASON_NO_BACKEND, "the 
 
 asio::awaitable<void> RunCleanUp(std::shared_ptr<AccountUse> use, bool keep) { co_await use->CleanUp(keep); }
 
+/// The same error, saying whose it is: what comes from the HTTP client does not know the platform.
+absl::Status Attributed(const absl::Status& status, absl::string_view platform) {
+  if (status.ok() || absl::StrContains(status.message(), platform)) return status;
+  return WithMessage(status, absl::StrCat(platform, ": ", status.message()));
+}
+
 // A bug in a provider is that turn's error and nobody else's.
 asio::awaitable<absl::StatusOr<FinishReason>> RunProvider(Provider& provider, Turn& turn) {
   std::string what;
@@ -370,7 +377,10 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
     turn.Use(use.get());
     ++tries;
     auto finished = co_await RunProvider(provider, turn);
-    status = finished.ok() ? co_await turn.Finish(*finished) : finished.status();
+    // No co_await inside a conditional: GCC 12 evaluates both sides of one.
+    status = finished.status();
+    if (finished.ok()) status = co_await turn.Finish(*finished);
+    status = Attributed(status, provider.platform());
     if (!status.ok() && turn.over()) status = co_await turn.Finish(FinishReason::FINISH_REASON_STOP);
     if (out.scope().ended()) break;
     use->Report(status);

@@ -474,7 +474,8 @@ asio::awaitable<void> Server::Stream(Call& call, std::string session, AnswerPlan
     }
     if (now && fault == "stall") {
       alive = co_await flush();
-      const absl::Status slept = alive ? co_await switchyard::Sleep(responder.scope(), absl::Seconds(600)) : absl::CancelledError("gone");
+      absl::Status slept = absl::CancelledError("gone");
+      if (alive) slept = co_await switchyard::Sleep(responder.scope(), absl::Seconds(600));
       end = slept.ok() ? End::kCut : End::kGone;
       break;
     }
