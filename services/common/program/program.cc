@@ -162,6 +162,8 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
   const sigset_t signals = EndingSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // A shell starts what runs in the background with Ctrl-C ignored, and an ignored signal cannot be waited for.
+  signal(SIGINT, SIG_DFL);
 
   Flags flags;
   if (const auto exit = ReadFlags(argc, argv, spec, flags)) return *exit;

@@ -1,6 +1,7 @@
 #include "services/common/rpc/server_host.h"
 
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -63,6 +64,9 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions 
     }
     if (unix_socket) {
       host->socket_path_ = std::string(absl::StripPrefix(options.listen, kUnixPrefix));
+      if (host->socket_path_.size() >= sizeof(sockaddr_un::sun_path)) {
+        return absl::InvalidArgumentError(absl::StrCat(options.listen, ": the path of a Unix socket has at most ", sizeof(sockaddr_un::sun_path) - 1, " characters"));
+      }
       unlink(host->socket_path_.c_str());  // left behind by a process that was killed
     }
     builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);

@@ -130,7 +130,7 @@ TEST_P(TranscriptTest, CommentsAndEmptyEventsChangeNothing) {
 // A stream that stops anywhere before its terminal status is no answer.
 TEST_P(TranscriptTest, CutAnywhereIsAnError) {
   const std::string bytes = Bytes();
-  if (GetParam().expected.ending == Ending::kOpen) GTEST_SKIP() << "it is an error anyway";
+  if (GetParam().expected.ending == Ending::kOpen) return;  // it is an error anyway
   // The end of the event that holds the terminal status.
   size_t terminal = bytes.find("data: {\"p\":\"response/status\"");
   if (terminal == std::string::npos) terminal = bytes.find("data: {\"v\": [{\"v\": \"blue\"");
