@@ -13,10 +13,11 @@
 namespace {
 
 constexpr char kHelp[] =
-    "Usage: switchyard-simulator [--listen ADDRESS:PORT] [--difficulty N] [--threads N]\n\n"
+    "Usage: switchyard-simulator [--listen ADDRESS:PORT] [--difficulty N] [--running N] [--threads N]\n\n"
     "Plays the server sides of the platforms, strictly, so that the relay can be tried and tested without them.\n\n"
     "  --listen ADDRESS:PORT  where it serves HTTP (default 127.0.0.1:18000); port 0 picks a free one\n"
     "  --difficulty N         of DeepSeek's proof of work (default 144000, the platform's own)\n"
+    "  --running N            generations at once on one account (default 1, the platform's own)\n"
     "  --threads N            event-loop threads (default: one a core)\n"
     "  --help                 this text\n\n"
     "Any token that begins with \"sim-\" is an account. A prompt may say what is to happen: [[sim: fault=cut at=3]].\n";
@@ -28,10 +29,10 @@ int main(int argc, char** argv) {
   int port = 18000;
   int threads = 0;
   simulator::deepseek::Server::Options deepseek;
-  enum { kListen = 1, kDifficulty, kThreads, kHelpFlag };
+  enum { kListen = 1, kDifficulty, kRunning, kThreads, kHelpFlag };
   constexpr std::array kOptions = {
       option{"listen", required_argument, nullptr, kListen},   option{"difficulty", required_argument, nullptr, kDifficulty},
-      option{"threads", required_argument, nullptr, kThreads}, option{"help", no_argument, nullptr, kHelpFlag},
+      option{"running", required_argument, nullptr, kRunning}, option{"threads", required_argument, nullptr, kThreads}, option{"help", no_argument, nullptr, kHelpFlag},
       option{nullptr, 0, nullptr, 0},
   };
   for (int chosen; (chosen = getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
@@ -43,6 +44,8 @@ int main(int argc, char** argv) {
       if (good) host = listen.substr(0, colon);
     } else if (chosen == kDifficulty) {
       good = absl::SimpleAtoi(optarg, &deepseek.difficulty) && deepseek.difficulty >= 1;
+    } else if (chosen == kRunning) {
+      good = absl::SimpleAtoi(optarg, &deepseek.max_running) && deepseek.max_running >= 1;
     } else if (chosen == kThreads) {
       good = absl::SimpleAtoi(optarg, &threads) && threads >= 0 && threads <= 64;
     } else if (chosen == kHelpFlag || chosen == 'h') {

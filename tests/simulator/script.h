@@ -10,6 +10,7 @@
 //   dialect=2026 | 2025-11 | 2025-mid
 //   fault=NAME        what goes wrong, see the platform's server
 //   at=N              after how many pieces (default 2)
+//   stamp=1           every piece is the time it was made, for measuring delays
 //   split=N           bytes a write of the body (default: whole events)
 //   comments=1        comment lines and empty events between the events
 //   continue=rest | snapshot | message | refuse | pow     how an incomplete answer is continued

@@ -4,8 +4,12 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
+#include "services/common/async/sleep.h"
+#include "tests/simulator/stamp.h"
 
 namespace simulator {
 
@@ -30,8 +34,33 @@ asio::awaitable<void> Simulator::Serve(HttpServerRequest& request, HttpResponder
     co_await Control(request, responder);
     co_return;
   }
+  if (request.path == "/_plain") {
+    co_await Plain(request, responder);
+    co_return;
+  }
   HttpHeaders headers{{"Content-Type", "text/plain"}};
   co_await responder.Send(404, std::move(headers), "there is no such platform\n");
+}
+
+asio::awaitable<void> Simulator::Plain(HttpServerRequest& request, HttpResponder& responder) {
+  const Script script = ParseScript(absl::StrReplaceAll(request.query, {{"&", " "}}));
+  const auto pause = absl::Milliseconds(script.Number("chunk_ms", 0));
+  HttpHeaders headers{{"Content-Type", "text/event-stream"}};
+  const absl::Status begun = co_await responder.Begin(200, std::move(headers));
+  bool alive = begun.ok();
+  std::string out;
+  for (int i = 0; alive && i < script.Number("chunks", 50); ++i) {
+    if (pause > absl::ZeroDuration()) co_await switchyard::Sleep(responder.scope(), pause);
+    const std::string text = script.Number("stamp", 0) != 0 ? Stamp() : " piece " + std::to_string(i);
+    // As long as the relay's own chunks, so that the same bytes are compared.
+    absl::StrAppend(&out, R"(data: {"id":"chatcmpl-000000000000000000000000","object":"chat.completion.chunk","created":1793000000,"model":"deepseek-chat",)",
+                    R"("choices":[{"index":0,"delta":{"content":")", text, "\"},\"finish_reason\":null}]}\n\n");
+    if (pause == absl::ZeroDuration() && i + 1 < script.Number("chunks", 50)) continue;
+    const absl::Status written = co_await responder.Write(out);
+    alive = written.ok();
+    out.clear();
+  }
+  if (alive) co_await responder.End();
 }
 
 asio::awaitable<void> Simulator::Control(HttpServerRequest& request, HttpResponder& responder) {

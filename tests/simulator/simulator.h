@@ -3,6 +3,7 @@
 //   GET  /_control/state               counters, open conversations, violations
 //   POST /_control/reset
 //   POST /_control/deepseek            {"script":"fault=cut at=3","account":"sim-1","times":1}
+//   any  /_plain?chunks=N&chunk_ms=N&stamp=1   a stream like an answer's, without a platform: what a plain proxy is measured with
 //   any  /deepseek/api/v0/…            the platform
 #pragma once
 
@@ -22,6 +23,8 @@ class Simulator {
  private:
   boost::asio::awaitable<void> Serve(switchyard::HttpServerRequest& request, switchyard::HttpResponder& responder);
   boost::asio::awaitable<void> Control(switchyard::HttpServerRequest& request, switchyard::HttpResponder& responder);
+
+  boost::asio::awaitable<void> Plain(switchyard::HttpServerRequest& request, switchyard::HttpResponder& responder);
 
   deepseek::Server deepseek_;
 };

@@ -13,7 +13,10 @@ namespace {
 constexpr int kNice = 5;
 
 // Linux keeps a priority a thread: setpriority() with a thread's id changes that thread alone.
-void LowerPriority() { setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice); }
+void LowerPriority() {
+  const auto thread = static_cast<id_t>(syscall(SYS_gettid));
+  setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + kNice);
+}
 
 }  // namespace
 

@@ -189,15 +189,16 @@ TEST_F(SigningServiceTest, AJobThatWasCancelledWhileItWaitedIsNotComputed) {
     go_on.Notify();
     EXPECT_EQ(co_await call->Finish(), absl::OkStatus());
   });
+  EXPECT_TRUE(PoolBecomesIdle());  // who waits for a notification still touches it
 }
 
 TEST_F(SigningServiceTest, ClosingTheCallersSideLetsJobsFinish) {
   Responses responses;
   std::vector<SignRequest> requests;
-  for (int i = 0; i < 60; ++i) requests.push_back(JobRequest(absl::StrCat(i), Challenge(143000 + i, 144000)));
+  for (int i = 0; i < 60; ++i) requests.push_back(JobRequest(absl::StrCat(i), Challenge(14300 + i, 14400)));
   EXPECT_EQ(Exchange(requests, responses), absl::OkStatus());
   ASSERT_EQ(responses.size(), 60u);
-  for (int i = 0; i < 60; ++i) EXPECT_EQ(responses[absl::StrCat(i)].deepseek_proof().answer(), 143000 + i);
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(responses[absl::StrCat(i)].deepseek_proof().answer(), 14300 + i);
 }
 
 TEST_F(SigningServiceTest, WhatIsNeitherJobNorCancelEndsTheStream) {
@@ -361,6 +362,7 @@ TEST_F(SigningServiceTest, AFullQueueFailsTheJobAlone) {
     EXPECT_EQ(second->deepseek_proof().answer(), 4);
     EXPECT_EQ(co_await call->Finish(), absl::OkStatus());
   });
+  EXPECT_TRUE(PoolBecomesIdle());  // who waits for a notification still touches it
 }
 
 TEST_F(SigningServiceTest, WhileItStopsOpenJobsAreFinishedAndNewOnesRefused) {
@@ -385,6 +387,7 @@ TEST_F(SigningServiceTest, WhileItStopsOpenJobsAreFinishedAndNewOnesRefused) {
   });
   Responses responses;
   EXPECT_EQ(Exchange({JobRequest("a", Challenge(1, 10))}, responses).code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(PoolBecomesIdle());  // who waits for a notification still touches it
 }
 
 TEST_F(SigningServiceTest, ShuttingTheServerDownCancelsWhatRuns) {

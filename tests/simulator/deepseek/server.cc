@@ -14,6 +14,7 @@
 #include "services/common/async/sleep.h"
 #include "services/common/time/random.h"
 #include "tests/simulator/deepseek/hash.h"
+#include "tests/simulator/stamp.h"
 
 namespace simulator::deepseek {
 
@@ -331,7 +332,7 @@ asio::awaitable<void> Server::Complete(Call& call) {
       plan.response_message = state.messages + 2;
       plan.tokens_before = state.tokens;
     }
-    busy = refusal.empty() && running_[call.token] > 0;
+    busy = refusal.empty() && running_[call.token] >= options_.max_running;
     if (busy) violations_.push_back("two generations at once on one account");
   }
   if (!refusal.empty()) {
@@ -431,6 +432,7 @@ asio::awaitable<void> Server::Stream(Call& call, std::string session, AnswerPlan
   const bool comments = script.Number("comments", 0) != 0;
   const int64_t tokens = plan.tokens_before + 8 + static_cast<int64_t>(pieces.size()) * 2;
   const bool busy = fault == "hint_rate";
+  const bool stamp = script.Number("stamp", 0) != 0;
 
   AnswerScript answer(plan);
   std::string out = continued ? answer.Reopening(text) : answer.Opening();
@@ -504,6 +506,7 @@ asio::awaitable<void> Server::Stream(Call& call, std::string session, AnswerPlan
       const absl::Status slept = co_await switchyard::Sleep(responder.scope(), pause);
       alive = alive && slept.ok();
     }
+    if (stamp) pieces[i] = Stamp();
     text += pieces[i];
     out += answer.Piece(pieces[i]);
     sent = i + 1;

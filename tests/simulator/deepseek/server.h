@@ -33,6 +33,7 @@ class Server {
     int64_t difficulty = 144000;
     // A token that begins with this belongs to an account; any other is unknown.
     std::string token_prefix = "sim-";
+    int max_running = 1;  // generations at once on one account
   };
   explicit Server(Options options) : options_(options) {}
 

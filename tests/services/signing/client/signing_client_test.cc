@@ -152,6 +152,7 @@ TEST_F(SigningClientTest, AFullQueueIsAnOverload) {
   EXPECT_EQ(ReasonOf(proof.status()), Reason::REASON_OVERLOADED);
   EXPECT_TRUE(DetailOf(proof.status()).has_retry_after());
   go_on.Notify();
+  while (pool_.load() > 0) std::this_thread::yield();  // who waits for it still touches it
 }
 
 TEST_F(SigningClientTest, DestroyingTheStreamCancelsItsJob) {
