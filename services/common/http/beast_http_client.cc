@@ -222,7 +222,7 @@ absl::StatusOr<std::string> Serialise(const HttpRequest& request, const Origin& 
     }
   }
   const bool absolute = proxy && !origin.tls;
-  std::string head = absl::StrCat(request.method, " ", absolute ? origin.Key() : "", origin.target, " HTTP/1.1\r\nHost: ", origin.Authority(), "\r\n");
+  std::string head = absl::StrCat(request.method, " ", absolute ? absl::StrCat(origin.tls ? "https://" : "http://", origin.Authority()) : "", origin.target, " HTTP/1.1\r\nHost: ", origin.Authority(), "\r\n");
   for (const auto& [name, value] : request.headers) absl::StrAppend(&head, name, ": ", value, "\r\n");
   if (absolute && !proxy->user_info.empty()) absl::StrAppend(&head, "Proxy-Authorization: Basic ", absl::Base64Escape(proxy->user_info), "\r\n");
   if (!request.headers.Find("accept-encoding")) head += "Accept-Encoding: gzip, deflate\r\n";

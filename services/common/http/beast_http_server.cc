@@ -102,6 +102,7 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   enum class Next { kAgain, kClose };
   asio::awaitable<Next> Serve();
   asio::awaitable<Next> Refuse(int status, absl::string_view message);
+  asio::awaitable<bool> ReadHeaderBytes(Scope& limit);
   asio::awaitable<bool> ReadBody(Parser& parser, Next& next);
   std::string Head(int status, const HttpHeaders& headers);
   template <typename Buffers>
@@ -216,6 +217,30 @@ asio::awaitable<bool> Connection::ReadBody(Parser& parser, Next& next) {
   co_return true;
 }
 
+// Brings a whole header into the buffer before it is parsed, since the parser does not tell of folded lines. What cannot be a
+// header is left to the parser to refuse. @return whether a line of it is folded
+asio::awaitable<bool> Connection::ReadHeaderBytes(Scope& limit) {
+  constexpr size_t kPiece = 4096;
+  constexpr size_t kEndLength = 4;
+  size_t seen = 0;  // looked at before; the last bytes of it may be the beginning of something
+  while (buffer_.size() < server_.options().max_header_bytes) {
+    const auto data = buffer_.data();
+    const std::string_view all(static_cast<const char*>(data.data()), data.size());
+    const std::string_view bytes = all.substr(seen < kEndLength ? 0 : seen - kEndLength);
+    const size_t end = bytes.find("\r\n\r\n");
+    const std::string_view header = bytes.substr(0, end);
+    if (header.find("\r\n ") != header.npos || header.find("\r\n\t") != header.npos) co_return true;
+    bool bare = false;
+    for (size_t at = header.find('\n', 1); at != header.npos; at = header.find('\n', at + 1)) bare |= header[at - 1] != '\r';
+    if (end != bytes.npos || bare || limit.ended()) break;
+    seen = all.size();
+    auto [error, n] = co_await socket_.async_read_some(buffer_.prepare(kPiece), kTuple);
+    buffer_.commit(n);
+    if (error) break;
+  }
+  co_return false;
+}
+
 asio::awaitable<Connection::Next> Connection::Serve() {
   begun_ = ended_ = broken_ = chunked_ = head_ = false;
   Parser parser;
@@ -232,10 +257,13 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   {
     Scope limit(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().header_limit));
     auto stop = limit.OnEnd([this] { socket_.cancel(); });
+    const bool folded = co_await ReadHeaderBytes(limit);
+    if (folded) co_return co_await Refuse(400, "The request has a header that is folded over several lines.");
     auto [error, n] = co_await http::async_read_header(socket_, buffer_, parser, kTuple);
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {
       co_return co_await Refuse(431, "The request header is too large.");
     }
+    if (error == http::error::body_limit) co_return co_await Refuse(413, "The request body is too large.");
     if (limit.ended()) co_return co_await Refuse(408, "The request header did not arrive in time.");
     if (error == http::error::end_of_stream || error == asio::error::eof || error == asio::error::connection_reset ||
         error == asio::error::operation_aborted || error == asio::error::bad_descriptor || error == http::error::partial_message) {
@@ -250,6 +278,11 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   head_ = message.method() == http::verb::head;
   if (message.count(http::field::content_length) > 0 && message.count(http::field::transfer_encoding) > 0) {
     co_return co_await Refuse(400, "The request has both Content-Length and Transfer-Encoding.");
+  }
+  // Beast looks at the last of several codings; whoever stands in front may look at another.
+  const auto codings = message.count(http::field::transfer_encoding);
+  if (codings > 1 || (codings == 1 && (http_1_0_ || !beast::iequals(message[http::field::transfer_encoding], "chunked")))) {
+    co_return co_await Refuse(400, "The request has a Transfer-Encoding other than chunked.");
   }
   if (message.count(http::field::host) > 1 || (!http_1_0_ && message.count(http::field::host) == 0)) {
     co_return co_await Refuse(400, "The request needs exactly one Host header.");

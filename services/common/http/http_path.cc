@@ -42,6 +42,7 @@ absl::StatusOr<HttpTarget> ParseTarget(absl::string_view target) {
     const size_t path = target.find_first_of("/?", authority);
     target = path == absl::string_view::npos ? "/" : target.substr(path);
   }
+  if (target.empty()) return absl::InvalidArgumentError("the request target is empty");
   HttpTarget parsed;
   const size_t question = target.find('?');
   if (question != absl::string_view::npos) parsed.query = std::string(target.substr(question + 1));

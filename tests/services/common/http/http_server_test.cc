@@ -1,0 +1,181 @@
+// The server against a client that sends bytes as it likes.
+#include "services/common/http/http_server.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <stdexcept>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "services/common/async/runtime.h"
+#include "services/common/async/sleep.h"
+#include "tests/support/http_probe.h"
+#include "tests/support/process.h"
+
+namespace switchyard {
+namespace {
+
+namespace asio = boost::asio;
+
+class HttpServerTest : public ::testing::Test {
+ protected:
+  HttpServerTest() {
+    HttpServerOptions options;
+    options.max_body_bytes = 1000;
+    auto server = HttpServer::Listen(runtime_, options, [this](HttpServerRequest& request, HttpResponder& responder) { return Serve(request, responder); });
+    EXPECT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  ~HttpServerTest() override {
+    server_->Shutdown(absl::ZeroDuration(), absl::CancelledError("over"));
+    runtime_.Stop();
+  }
+
+  asio::awaitable<void> Serve(HttpServerRequest& request, HttpResponder& responder) {
+    ++served_;
+    if (request.path == "/throw") throw std::runtime_error("bug");
+    if (request.path == "/silent") co_return;
+    if (request.path == "/stream" || request.path == "/unfinished") {
+      HttpHeaders headers{{"Content-Type", "text/plain"}};
+      co_await responder.Begin(200, std::move(headers));
+      co_await responder.Write("one ");
+      co_await responder.Write("two");
+      if (request.path == "/stream") co_await responder.End();
+      co_return;
+    }
+    if (request.path == "/wait") {
+      HttpHeaders headers;
+      co_await responder.Begin(200, std::move(headers));
+      co_await responder.Write("begun");
+      const absl::Status slept = co_await Sleep(responder.scope(), absl::Seconds(30));
+      ++ended_;
+      const absl::Status told = co_await responder.Write(absl::StrCat("ended:", slept.message()));
+      if (told.ok()) co_await responder.End();
+      co_return;
+    }
+    HttpHeaders headers{{"Content-Type", "text/plain"}};
+    std::string body = absl::StrCat(request.method, " ", request.path, " ", request.body);
+    co_await responder.Send(200, std::move(headers), std::move(body));
+  }
+
+  int port() const { return server_->port(); }
+  std::string Raw(const std::string& bytes) {
+    HttpProbe probe(port());
+    probe.Send(bytes);
+    while (probe.ReadUntil("\n\n\nnever")) {
+    }
+    return probe.raw();
+  }
+
+  Runtime runtime_{{.threads = 2}};
+  std::unique_ptr<HttpServer> server_;
+  std::atomic<int> served_{0}, ended_{0};
+};
+
+TEST_F(HttpServerTest, RequestsOnOneConnectionAreAnsweredInOrder) {
+  HttpProbe probe(port());
+  probe.Send("GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /stream HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(probe.ReadUntil("GET /c "));
+  EXPECT_LT(probe.raw().find("GET /a "), probe.raw().find("POST /b hi"));
+  EXPECT_LT(probe.raw().find("POST /b hi"), probe.raw().find("one "));
+}
+
+TEST_F(HttpServerTest, BodiesInChunksAndContinue) {
+  HttpProbe chunked(port());
+  chunked.Send("POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\nTrailer: t\r\n\r\n");
+  EXPECT_EQ(chunked.Read().body, "POST /x hello");
+  HttpProbe patient(port());
+  patient.Send("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+  ASSERT_TRUE(patient.ReadUntil("HTTP/1.1 100"));
+  patient.Send("hi");
+  EXPECT_TRUE(patient.ReadUntil("POST /x hi"));
+}
+
+TEST_F(HttpServerTest, OlderAndOtherForms) {
+  EXPECT_TRUE(absl::StrContains(Raw("GET /old HTTP/1.0\r\n\r\n"), "GET /old "));
+  EXPECT_TRUE(absl::StrContains(Raw("GET http://localhost/abs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), "GET /abs "));
+}
+
+TEST_F(HttpServerTest, StreamsAreWholeOnlyIfTheyWereEnded) {
+  const HttpReply whole = Fetch(port(), "GET", "/stream");
+  EXPECT_EQ(whole.body, "one two");
+  EXPECT_TRUE(whole.whole);
+  const HttpReply cut = Fetch(port(), "GET", "/unfinished");
+  EXPECT_EQ(cut.body, "one two");
+  EXPECT_FALSE(cut.whole);
+}
+
+TEST_F(HttpServerTest, AHandlerThatFailsIsA500) {
+  EXPECT_EQ(Fetch(port(), "GET", "/throw").status, 500);
+  EXPECT_EQ(Fetch(port(), "GET", "/silent").status, 500);
+  EXPECT_EQ(Fetch(port(), "GET", "/fine").status, 200);
+}
+
+TEST_F(HttpServerTest, LimitsAreKept) {
+  EXPECT_EQ(Fetch(port(), "POST", "/x", std::string(1000, 'a')).status, 200);
+  EXPECT_EQ(Fetch(port(), "POST", "/x", std::string(1001, 'a')).status, 413);
+  EXPECT_EQ(Fetch(port(), "GET", "/x", "", {{"Long", std::string(100000, 'a')}}).status, 431);
+  HttpProbe chunked(port());
+  chunked.Send(absl::StrCat("POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n", std::string(4096, 'a'), "\r\n0\r\n\r\n"));
+  EXPECT_EQ(chunked.Read().status, 413);
+}
+
+TEST_F(HttpServerTest, EveryAmbiguousFramingIsRefused) {
+  const std::string smuggled = "\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+  for (const std::string head : {
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6",
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5, 6",
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +5",
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x5",
+           "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1",
+           "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked",
+           "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked",
+           "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked",
+           "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked",
+           "POST / HTTP/1.1\r\nHost: x\r\nX: a\r\n folded: b",
+           "GET / HTTP/1.1\r\nHost: x\r\nHost: y",
+           "GET / HTTP/1.1\r\nX: 1",
+           "GET / HTTP/1.1\r\nHost: x\r\nX: a\nY: b",
+           "GET / HTTP/9.9\r\nHost: x",
+           "GET /%00 HTTP/1.1\r\nHost: x",
+       }) {
+    served_ = 0;
+    const std::string answer = Raw(head + smuggled);
+    EXPECT_TRUE(absl::StartsWith(answer, "HTTP/1.1 4") || absl::StartsWith(answer, "HTTP/1.1 5")) << head << "\n->\n" << answer;
+    EXPECT_FALSE(absl::StrContains(answer, "smuggled")) << head;
+    EXPECT_EQ(served_, 0) << head;
+  }
+}
+
+TEST_F(HttpServerTest, AClientThatLeavesEndsTheScope) {
+  for (const bool reset : {false, true}) {
+    ended_ = 0;
+    HttpProbe probe(port());
+    probe.Request("GET", "/wait", "");
+    ASSERT_TRUE(probe.ReadUntil("begun"));
+    reset ? probe.Reset() : probe.Close();
+    EXPECT_TRUE(Eventually([&] { return ended_ == 1; }));
+  }
+}
+
+TEST_F(HttpServerTest, AShutdownTellsWhoStillRuns) {
+  HttpProbe probe(port());
+  probe.Request("GET", "/wait", "");
+  ASSERT_TRUE(probe.ReadUntil("begun"));
+  server_->Shutdown(absl::ZeroDuration(), absl::UnavailableError("stopping"));
+  const HttpReply reply = probe.Read();
+  EXPECT_EQ(reply.body, "begunended:stopping");
+  EXPECT_TRUE(reply.whole);
+}
+
+TEST_F(HttpServerTest, APortInUseIsSaid) {
+  HttpServerOptions options;
+  options.port = server_->port();
+  auto second = HttpServer::Listen(runtime_, options, nullptr);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
+}
+
+}  // namespace
+}  // namespace switchyard
