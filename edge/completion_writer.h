@@ -20,8 +20,8 @@
 namespace switchyard {
 
 struct CompletionHead {
-  std::string id;
-  std::string model;
+  std::string id = {};
+  std::string model = {};
   int64_t created = 0;  // Unix seconds
   bool include_usage = false;
 };

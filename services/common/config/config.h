@@ -99,9 +99,9 @@ struct Config {
 };
 
 struct ConfigSources {
-  std::string file;                  // empty: no file; must exist otherwise
+  std::string file = {};             // empty: no file; must exist otherwise
   bool file_optional = false;        // a missing `file` is not a fault
-  std::string env_file;              // missing is not a fault
+  std::string env_file = {};         // missing is not a fault
 };
 
 using Environment = std::map<std::string, std::string>;

@@ -22,8 +22,8 @@ class AnswerFilter {
  public:
   struct Options {
     chat::v1::ReasoningFormat format = chat::v1::REASONING_FORMAT_THINK;
-    std::vector<std::string> stop;                // none is empty
-    std::optional<int64_t> max_output_tokens;     // at least 1
+    std::vector<std::string> stop = {};           // none is empty
+    std::optional<int64_t> max_output_tokens = {};  // at least 1
   };
   using Events = std::vector<chat::v1::ChatEvent>;
 

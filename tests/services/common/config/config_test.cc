@@ -1,0 +1,112 @@
+#include "services/common/config/config.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/support/files.h"
+#include "tests/support/process.h"
+
+namespace switchyard {
+namespace {
+
+class ConfigTest : public ::testing::Test {
+ protected:
+  std::string Write(const std::string& name, const std::string& text) {
+    const std::string path = absl::StrCat(directory_, "/", name);
+    std::ofstream(path, std::ios::binary) << text;
+    return path;
+  }
+  absl::StatusOr<Config> Load(const std::string& yaml, const std::string& env = "", Environment environment = {}) {
+    environment.emplace("HOME", "/home/x");
+    return LoadConfig({.file = Write("config.yaml", yaml), .env_file = Write(".env", env)}, environment);
+  }
+  std::string directory_ = FreshDirectory();
+};
+
+TEST_F(ConfigTest, TheShapeThatUsersKnow) {
+  const auto config = Load("server:\n  host: \"127.0.0.1\"\n  port: 8000\nproviders:\n  deepseek:\n    base_url: \"https://chat.deepseek.com/\"\n    enabled: true\n    max_in_flight_per_account: 3\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->server.port, 8000);
+  EXPECT_EQ(config->providers.at("deepseek").base_url, "https://chat.deepseek.com");
+  EXPECT_EQ(config->providers.at("deepseek").max_in_flight_per_account, 3);
+}
+
+TEST_F(ConfigTest, EnvironmentBeatsEnvFileBeatsFile) {
+  const std::string yaml = "server:\n  port: 1\nthreads: 1\nlog:\n  level: debug\n";
+  const std::string env = "SWITCHYARD_SERVER__PORT=2\nSWITCHYARD_THREADS=2\nDEEPSEEK_TOKEN=from-file\n";
+  const auto config = Load(yaml, env, {{"SWITCHYARD_SERVER__PORT", "3"}, {"DEEPSEEK_TOKEN", "from-environment"}});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->server.port, 3);
+  EXPECT_EQ(config->threads, 2);
+  EXPECT_EQ(config->log_level, "debug");
+  ASSERT_EQ(config->accounts.size(), 1u);
+  EXPECT_EQ(config->accounts[0].credential.Reveal(), "from-environment");
+}
+
+TEST_F(ConfigTest, EveryFaultIsToldWithItsLine) {
+  const auto config = Load(
+      "server:\n  port: eighty\n  prot: 1\n  host: \"a\"\n  host: \"b\"\nproviders:\n  deepsek:\n    enabled: true\n  deepseek:\n    enabled: maybe\n    spacing: -1s\n    base_url: ftp://x\n"
+      "    options:\n      max_continuations: 99\nlog: 3\n",
+      "BROKEN\nSWITCHYARD_THREADS=many\n", {{"SWITCHYARD_LOG__LEVEL", "loud"}, {"SWITCHYARD_NONSENSE", "1"}});
+  ASSERT_FALSE(config.ok());
+  const std::string all(config.status().message());
+  for (const char* fault : {"config.yaml:2: server.port: must be a whole number", "config.yaml:3: server.prot: there is no such setting; did you mean server.port?", "config.yaml:5: server.host: is already set on line 4",
+                            "config.yaml:7: providers.deepsek", "config.yaml:10: providers.deepseek.enabled: must be true or false", "config.yaml:11: providers.deepseek.spacing",
+                            "config.yaml:12: providers.deepseek.base_url", "config.yaml:14: providers.deepseek.options.max_continuations", "config.yaml:15: log", ".env:1:", ".env:2:",
+                            "SWITCHYARD_LOG__LEVEL", "SWITCHYARD_NONSENSE"}) {
+    EXPECT_TRUE(absl::StrContains(all, fault)) << fault << "\nnot in\n" << all;
+  }
+}
+
+TEST_F(ConfigTest, WhatIsNoConfigurationAtAll) {
+  for (const char* text : {"- a\n- b\n", "just text", "a: [1\n", "\t: x"}) {
+    const auto config = Load(text);
+    EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_TRUE(absl::StrContains(config.status().message(), "config.yaml:")) << config.status();
+  }
+  EXPECT_TRUE(Load("").ok());
+  EXPECT_FALSE(LoadConfig({.file = directory_}, {{"HOME", "/x"}}).ok());
+  EXPECT_FALSE(LoadConfig({.file = "/nonexistent/config.yaml"}, {{"HOME", "/x"}}).ok());
+  EXPECT_TRUE(LoadConfig({.file = "/nonexistent/config.yaml", .file_optional = true}, {{"HOME", "/x"}}).ok());
+}
+
+TEST_F(ConfigTest, AccountsAreTakenVerbatim) {
+  const auto config = Load("", "\xEF\xBB\xBF# comment\r\nDEEPSEEK_TOKEN=a=b$HOME#c\r\n\r\nDEEPSEEK_TOKEN_2=\"quoted value\"\nDEEPSEEK_TOKEN_10='x'\nDEEPSEEK_TOKEN_3=\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->accounts.size(), 3u);
+  EXPECT_EQ(config->accounts[0].label, "deepseek");
+  EXPECT_EQ(config->accounts[0].credential.Reveal(), "a=b$HOME#c");
+  EXPECT_EQ(config->accounts[1].label, "deepseek-2");
+  EXPECT_EQ(config->accounts[1].credential.Reveal(), "quoted value");
+  EXPECT_EQ(config->accounts[2].label, "deepseek-10");
+}
+
+TEST_F(ConfigTest, NoSecretIsEverQuoted) {
+  const auto faulty = Load("session:\n  store_key: canary-key\n", "canary-without-equals\nDEEPSEEK_TOKEN=canary-token\n");
+  ASSERT_FALSE(faulty.ok());
+  EXPECT_FALSE(absl::StrContains(faulty.status().message(), "canary")) << faulty.status();
+  const auto good = Load(absl::StrCat("session:\n  store_key: ", std::string(64, 'c'), "\n"), "DEEPSEEK_TOKEN=canary-token\n");
+  ASSERT_TRUE(good.ok()) << good.status();
+  const std::string shown = RedactedConfig(*good);
+  EXPECT_FALSE(absl::StrContains(shown, "canary")) << shown;
+  EXPECT_FALSE(absl::StrContains(shown, "cccc")) << shown;
+  EXPECT_TRUE(absl::StrContains(shown, "accounts: [deepseek]")) << shown;
+}
+
+TEST_F(ConfigTest, TheExamplesAreTheDefaults) {
+  const auto plain = Load("");
+  const auto example = LoadConfig({.file = "config.example.yaml", .env_file = ".env.example"}, {{"HOME", "/home/x"}});
+  ASSERT_TRUE(example.ok()) << example.status();
+  EXPECT_EQ(RedactedConfig(*example), RedactedConfig(*plain));
+  EXPECT_EQ(example->providers.at("deepseek").options, plain->providers.at("deepseek").options);
+  EXPECT_EQ(example->server.max_body_bytes, plain->server.max_body_bytes);
+  EXPECT_EQ(example->server.drain_limit, plain->server.drain_limit);
+  EXPECT_EQ(example->signing.target, plain->signing.target);
+  EXPECT_TRUE(example->accounts.empty());
+}
+
+}  // namespace
+}  // namespace switchyard

@@ -1,0 +1,118 @@
+#include "services/common/provider/validate.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "services/common/catalogue/catalogue.h"
+#include "services/common/provider/retry_budget.h"
+#include "services/common/provider/tokens.h"
+#include "services/common/status/reason.h"
+
+namespace switchyard {
+namespace {
+
+using chat::v1::ChatRequest;
+
+ChatRequest Good() {
+  ChatRequest request;
+  request.set_model("deepseek-chat");
+  auto& message = *request.add_messages();
+  message.set_role(chat::v1::ROLE_USER);
+  message.add_parts()->set_text("x");
+  return request;
+}
+
+absl::Status Check(const std::function<void(ChatRequest&)>& change, bool ignore = false) {
+  ChatRequest request = Good();
+  change(request);
+  return ValidateRequest(request, *FindModel("deepseek-chat"), ignore);
+}
+
+TEST(Validate, NamesTheField) {
+  struct Row {
+    const char* field;
+    std::function<void(ChatRequest&)> change;
+    Reason reason = Reason::REASON_INVALID_REQUEST;
+  };
+  const std::vector<Row> rows = {
+      {"messages", [](ChatRequest& r) { r.clear_messages(); }},
+      {"messages", [](ChatRequest& r) { r.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM); }},
+      {"messages", [](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->set_text(""); }},
+      {"messages[0].role", [](ChatRequest& r) { r.mutable_messages(0)->clear_role(); }},
+      {"messages[0].content", [](ChatRequest& r) { r.mutable_messages(0)->clear_parts(); }},
+      {"messages[0].content[1]", [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_image()->set_url("https://x"); }, Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"temperature", [](ChatRequest& r) { r.mutable_sampling()->set_temperature(2.1); }},
+      {"temperature", [](ChatRequest& r) { r.mutable_sampling()->set_temperature(std::numeric_limits<double>::quiet_NaN()); }},
+      {"top_p", [](ChatRequest& r) { r.mutable_sampling()->set_top_p(-0.1); }},
+      {"presence_penalty", [](ChatRequest& r) { r.mutable_sampling()->set_presence_penalty(3); }},
+      {"frequency_penalty", [](ChatRequest& r) { r.mutable_sampling()->set_frequency_penalty(-3); }},
+      {"stop", [](ChatRequest& r) { for (int i = 0; i < 5; ++i) r.add_stop("s"); }},
+      {"stop", [](ChatRequest& r) { r.add_stop(""); }},
+      {"max_completion_tokens", [](ChatRequest& r) { r.set_max_output_tokens(0); }},
+      {"tools", [](ChatRequest& r) { r.add_tools()->set_name("f"); }, Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"response_format", [](ChatRequest& r) { r.mutable_response_format()->set_kind(chat::v1::ResponseFormat::KIND_JSON_OBJECT); }, Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"logprobs", [](ChatRequest& r) { r.add_unsupported()->set_field("logprobs"); }, Reason::REASON_UNSUPPORTED_PARAMETER},
+  };
+  for (const Row& row : rows) {
+    const absl::Status status = Check(row.change);
+    EXPECT_EQ(ReasonOf(status), row.reason) << row.field << status;
+    EXPECT_EQ(DetailOf(status).field(), row.field) << status;
+  }
+  EXPECT_TRUE(Check([](ChatRequest&) {}).ok());
+}
+
+TEST(Validate, WhatMayBeIgnoredIsIgnoredOnRequest) {
+  const auto logprobs = [](ChatRequest& r) { r.add_unsupported()->set_field("logprobs"); };
+  EXPECT_TRUE(Check(logprobs, true).ok());
+  EXPECT_TRUE(Check([&](ChatRequest& r) {
+                logprobs(r);
+                r.set_ignore_unsupported(true);
+              }).ok());
+  EXPECT_FALSE(Check([](ChatRequest& r) { r.add_tools()->set_name("f"); }, true).ok());
+}
+
+TEST(ResolveModel, ByExactIdAlone) {
+  ChatRequest request;
+  EXPECT_EQ(DetailOf(ResolveModel(request).status()).field(), "model");
+  for (const char* id : {"deepseek", "deepseek-chat", "deepseek-reasoner", "deepseek-r1", "deepseek-v4-flash", "deepseek-v4-pro", "deepseek-chat-search", "deepseek-r1-search"}) {
+    request.set_model(id);
+    ASSERT_TRUE(ResolveModel(request).ok()) << id;
+    EXPECT_EQ((*ResolveModel(request))->id, id);
+  }
+  for (const char* id : {"deepseek-", "DeepSeek-chat", "deepseek-chat ", "my-r1", "gpt-4", "deepseek-chat-search-search"}) {
+    request.set_model(id);
+    EXPECT_EQ(ReasonOf(ResolveModel(request).status()), Reason::REASON_MODEL_NOT_FOUND) << id;
+  }
+  EXPECT_TRUE(FindModel("deepseek-r1")->reasoning);
+  EXPECT_EQ(FindModel("deepseek-v4-pro")->upstream, "expert");
+  EXPECT_TRUE(FindModel("deepseek-v4-pro-search")->web_search);
+}
+
+TEST(Tokens, GrowWithTheTextAndDoNotDependOnPieces) {
+  const std::string text = "Hello, world! 123456 你好世界 antidisestablishmentarianism";
+  for (size_t at = 0; at <= 20; ++at) {
+    TokenEstimate estimate;
+    estimate.Add(text.substr(0, at));
+    estimate.Add(text.substr(at));
+    EXPECT_EQ(estimate.tokens(), EstimateTokens(text)) << at;
+  }
+  EXPECT_EQ(EstimateTokens(""), 0);
+  EXPECT_EQ(EstimateTokens("你好世界"), 3);
+}
+
+TEST(RetryBudget, IsATenthOfTheRequests) {
+  RetryBudget budget;
+  int taken = 0;
+  while (budget.TakeRetry()) ++taken;
+  EXPECT_EQ(taken, 10) << "the allowance at start";
+  for (int i = 0; i < 1000; ++i) {
+    budget.OnRequest();
+    taken += budget.TakeRetry();
+  }
+  EXPECT_LE(taken, 10 + 100);
+  EXPECT_GE(taken, 10 + 90);
+}
+
+}  // namespace
+}  // namespace switchyard
