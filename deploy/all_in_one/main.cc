@@ -63,6 +63,7 @@ class Relay final : public RunningProgram {
     if (inner_host_) inner_host_->Shutdown(absl::ZeroDuration());
     pool_.reset();
     if (runtime_) runtime_->Stop();
+    if (http_) http_->CloseIdle();  // kept connections belong to the loops, and those go first
     chat_host_.reset();
     chat_.reset();
     inner_host_.reset();

@@ -30,6 +30,7 @@ class Running final : public RunningProgram {
   ~Running() override {
     if (host_) host_->Shutdown(absl::ZeroDuration());
     if (runtime_) runtime_->Stop();
+    if (http_) http_->CloseIdle();  // kept connections belong to the loops, and those go first
     host_.reset();
     sessions_.reset();
   }

@@ -140,6 +140,7 @@ class BeastHttpServer final : public HttpServer {
 
  private:
   asio::awaitable<void> Accept();
+  asio::awaitable<void> CloseAcceptor();
   asio::awaitable<void> RunConnection(std::shared_ptr<Connection> connection);
   template <typename Action>
   void ForEach(Action action);
@@ -514,13 +515,17 @@ void BeastHttpServer::ForEach(Action action) {
   }
 }
 
+asio::awaitable<void> BeastHttpServer::CloseAcceptor() {
+  error_code ignored;
+  acceptor_.cancel(ignored);
+  acceptor_.close(ignored);
+  co_return;
+}
+
 void BeastHttpServer::StopAccepting() {
   if (!accepting_.exchange(false)) return;
-  asio::post(acceptor_.get_executor(), [this] {
-    error_code ignored;
-    acceptor_.cancel(ignored);
-    acceptor_.close(ignored);
-  });
+  // Counted like the accepting itself, so that neither outlives the server.
+  accept_task_.Spawn(acceptor_.get_executor(), CloseAcceptor());
   accept_task_.WaitIdle(absl::Seconds(5));
   ForEach([](Connection& connection) { connection.StopKeepAlive(); });
 }

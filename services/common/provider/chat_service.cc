@@ -452,11 +452,12 @@ void ChatService::StartCleanUps() {
     const Executor executor = dependencies_.runtime.Next();
     auto stop = std::make_shared<Scope>(executor);
     sweeper_scopes_.push_back(stop);
-    sweepers_.Spawn(executor, DeletePending(*provider, *stop));
+    sweepers_.Spawn(executor, DeletePending(*provider, stop));
   }
 }
 
-asio::awaitable<void> ChatService::DeletePending(Provider& provider, Scope& stop) {
+asio::awaitable<void> ChatService::DeletePending(Provider& provider, std::shared_ptr<Scope> life) {
+  Scope& stop = *life;
   int failures = 0;
   while (!stop.ended()) {
     auto use = std::make_shared<AccountUse>(stop.executor(), provider);
@@ -481,7 +482,6 @@ asio::awaitable<void> ChatService::DeletePending(Provider& provider, Scope& stop
 bool ChatService::FinishCleanUps(absl::Duration timeout) {
   const absl::Time until = absl::Now() + timeout;
   for (auto& stop : std::exchange(sweeper_scopes_, {})) {
-    // The scope lives on its executor; the closure keeps it until it has been ended there.
     asio::post(stop->executor(), [stop] { stop->Cancel(absl::CancelledError("the service stops")); });
   }
   const bool swept = sweepers_.WaitIdle(until - absl::Now());

@@ -67,7 +67,7 @@ class ChatService final : public chat::v1::ChatService::CallbackService {
  private:
   boost::asio::awaitable<absl::Status> Serve(ChatRequest& request, StreamWriter<ChatEvent>& out);
   boost::asio::awaitable<absl::Status> List(Scope& scope, CallContext context, chat::v1::ListModelsResponse& response);
-  boost::asio::awaitable<void> DeletePending(Provider& provider, Scope& stop);
+  boost::asio::awaitable<void> DeletePending(Provider& provider, std::shared_ptr<Scope> life);
 
   Dependencies dependencies_;
   Options options_;

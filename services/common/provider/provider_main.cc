@@ -46,6 +46,7 @@ class Running final : public RunningProgram {
     if (host_) host_->Shutdown(absl::ZeroDuration());
     if (chat_) chat_->FinishCleanUps(hurried_ ? kHurry : kCleanUpLimit);
     if (runtime_) runtime_->Stop();
+    if (http_) http_->CloseIdle();  // kept connections belong to the loops, and those go first
     host_.reset();
     chat_.reset();
     runtime_.reset();
