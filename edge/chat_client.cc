@@ -17,35 +17,43 @@ namespace {
 
 constexpr absl::Duration kListLimit = absl::Seconds(5);
 
-asio::awaitable<void> Ask(Scope& scope, CallContext context, ChatService::Stub& stub, absl::StatusOr<ListModelsResponse>& answer) {
+asio::awaitable<void> Ask(Scope& scope, CallContext context, ChatService::Stub& stub,
+                          absl::StatusOr<ListModelsResponse>& answer) {
   Scope bounded(scope, kListLimit, MakeError(Reason::REASON_NO_BACKEND, "a provider service does not answer"));
-  answer = co_await CallUnary<ListModelsResponse>(bounded, std::move(context), ListModelsRequest(), [&stub](auto* client, auto* request, auto* out, auto done) {
-    stub.async()->ListModels(client, request, out, std::move(done));
-  });
+  answer = co_await CallUnary<ListModelsResponse>(bounded, std::move(context), ListModelsRequest(),
+                                                  [&stub](auto* client, auto* request, auto* out, auto done) {
+                                                    stub.async()->ListModels(client, request, out, std::move(done));
+                                                  });
 }
 
 }  // namespace
 
-ChatClient::ChatClient(std::shared_ptr<grpc::Channel> all) { backends_.push_back({"", ChatService::NewStub(std::move(all))}); }
+ChatClient::ChatClient(std::shared_ptr<grpc::Channel> all) {
+  backends_.push_back({"", ChatService::NewStub(std::move(all))});
+}
 
 ChatClient::ChatClient(const std::map<std::string, std::shared_ptr<grpc::Channel>>& by_platform) {
   for (const auto& [platform, channel] : by_platform) backends_.push_back({platform, ChatService::NewStub(channel)});
 }
 
-std::unique_ptr<ChatClient::ChatCall> ChatClient::Chat(Scope& scope, const CallContext& context, const chat::v1::ChatRequest& request) {
+std::unique_ptr<ChatClient::ChatCall> ChatClient::Chat(Scope& scope, const CallContext& context,
+                                                       const chat::v1::ChatRequest& request) {
   ChatService::Stub* stub = backends_.front().stub.get();
   if (const ModelEntry* model = FindModel(request.model())) {
     for (const Backend& backend : backends_) {
       if (backend.platform == model->platform) stub = backend.stub.get();
     }
   }
-  return ChatCall::Start(scope, context, [&](grpc::ClientContext* client, auto* reactor) { stub->async()->Chat(client, &request, reactor); });
+  return ChatCall::Start(scope, context, [&](grpc::ClientContext* client, auto* reactor) {
+    stub->async()->Chat(client, &request, reactor);
+  });
 }
 
 asio::awaitable<absl::StatusOr<ListModelsResponse>> ChatClient::ListModels(Scope& scope, CallContext context) {
   std::vector<absl::StatusOr<ListModelsResponse>> answers(backends_.size());
   TaskGroup asking;
-  for (size_t i = 0; i < backends_.size(); ++i) asking.Spawn(scope.executor(), Ask(scope, context, *backends_[i].stub, answers[i]));
+  for (size_t i = 0; i < backends_.size(); ++i)
+    asking.Spawn(scope.executor(), Ask(scope, context, *backends_[i].stub, answers[i]));
   // Each of them ends by its own limit; what they refer to lives here.
   Scope all(scope.executor());
   co_await asking.Join(all);

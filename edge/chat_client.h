@@ -26,7 +26,8 @@ class ChatClient {
   /// One for each platform, by name; not empty.
   explicit ChatClient(const std::map<std::string, std::shared_ptr<grpc::Channel>>& by_platform);
 
-  /// Starts a turn. A model that no service answers for goes to the first: it knows what to say. `scope` outlives the call.
+  /// Starts a turn. A model that no service answers for goes to the first: it knows what to say. `scope` outlives the
+  /// call.
   std::unique_ptr<ChatCall> Chat(Scope& scope, const CallContext& context, const chat::v1::ChatRequest& request);
 
   /// The models of every service that answers in time. UNAVAILABLE if none does.

@@ -32,7 +32,8 @@ constexpr size_t kMaxWaiting = 64;
 /// The events of a call, read ahead a little, so that a wait for the next one can end early.
 class EventQueue {
  public:
-  EventQueue(Scope& scope, ChatClient::ChatCall& call) : scope_(scope), call_(call), arrived_(scope.executor()), room_(scope.executor()) {}
+  EventQueue(Scope& scope, ChatClient::ChatCall& call)
+      : scope_(scope), call_(call), arrived_(scope.executor()), room_(scope.executor()) {}
 
   /// Reads until the call ends. @pre runs beside the one that takes.
   asio::awaitable<void> Fill() {
@@ -81,7 +82,9 @@ class EventQueue {
 
 /// A call that ended without error and without an end of the answer is a broken one.
 absl::Status EndingError(const absl::Status& status) {
-  return status.ok() ? MakeError(Reason::REASON_UPSTREAM_BROKEN, "the answer ended before it was complete", {.cause = "no_finish"}) : status;
+  return status.ok() ? MakeError(Reason::REASON_UPSTREAM_BROKEN, "the answer ended before it was complete",
+                                 {.cause = "no_finish"})
+                     : status;
 }
 
 /// Field names that mean nothing here, each told once in the life of the process.
@@ -97,8 +100,15 @@ void LogIgnored(const chat::v1::ChatRequest& request) {
 
 class Completion {
  public:
-  Completion(HttpResponder& responder, EventQueue& events, const ChatCompletionsOptions& options, CompletionHead head, HttpHeaders headers, RequestRecord& record)
-      : responder_(responder), events_(events), options_(options), head_(std::move(head)), headers_(std::move(headers)), record_(record) {}
+  Completion(HttpResponder& responder, EventQueue& events, const ChatCompletionsOptions& options, const Clock& clock,
+             CompletionHead head, HttpHeaders headers, RequestRecord& record)
+      : responder_(responder),
+        events_(events),
+        options_(options),
+        clock_(clock),
+        head_(std::move(head)),
+        headers_(std::move(headers)),
+        record_(record) {}
 
   asio::awaitable<void> Whole() {
     CompletionFolder folder(head_);
@@ -146,7 +156,8 @@ class Completion {
   /// An error: by status if the answer has not begun, else as its last event.
   asio::awaitable<void> Fail(const absl::Status& status) {
     record_.status = status;
-    if (responder_.scope().ended() && responder_.scope().status().code() == absl::StatusCode::kCancelled) co_return;  // nobody listens
+    if (responder_.scope().ended() && responder_.scope().status().code() == absl::StatusCode::kCancelled)
+      co_return;  // nobody listens
     if (!responder_.begun()) {
       ErrorAnswer answer = MakeErrorAnswer(status);
       for (const auto& [name, value] : headers_) answer.headers.Set(name, value);
@@ -162,7 +173,7 @@ class Completion {
 
  private:
   void NoteContent(const ChatEvent& event) {
-    if (record_.first_content == absl::InfiniteFuture() && IsContent(event)) record_.first_content = absl::Now();
+    if (!record_.first_content && IsContent(event)) record_.first_content = clock_.MonotonicNow();
   }
 
   asio::awaitable<bool> Write(const std::string& out) {
@@ -182,6 +193,7 @@ class Completion {
   HttpResponder& responder_;
   EventQueue& events_;
   const ChatCompletionsOptions& options_;
+  const Clock& clock_;
   CompletionHead head_;
   HttpHeaders headers_;
   RequestRecord& record_;
@@ -195,7 +207,8 @@ absl::Status CheckMediaType(const HttpHeaders& headers) {
   return absl::InvalidArgumentError("The request body must be JSON: send Content-Type: application/json.");
 }
 
-asio::awaitable<void> Refuse(HttpResponder& responder, HttpHeaders headers, int http_status, const absl::Status& status, RequestRecord& record) {
+asio::awaitable<void> Refuse(HttpResponder& responder, HttpHeaders headers, int http_status, const absl::Status& status,
+                             RequestRecord& record) {
   record.status = status;
   record.http_status = http_status;
   headers.Add("Content-Type", "application/json");
@@ -205,8 +218,10 @@ asio::awaitable<void> Refuse(HttpResponder& responder, HttpHeaders headers, int 
 
 }  // namespace
 
-asio::awaitable<void> ServeChatCompletion(HttpServerRequest& request, HttpResponder& responder, ChatClient& chat, const CallContext& context,
-                                          const ChatCompletionsOptions& options, std::string id, HttpHeaders headers, RequestRecord& record) {
+asio::awaitable<void> ServeChatCompletion(HttpServerRequest& request, HttpResponder& responder, ChatClient& chat,
+                                          const CallContext& context, const ChatCompletionsOptions& options,
+                                          const Clock& clock, std::string id, HttpHeaders headers,
+                                          RequestRecord& record) {
   constexpr int kUnsupportedMediaType = 415;
   if (const absl::Status media = CheckMediaType(request.headers); !media.ok()) {
     co_await Refuse(responder, std::move(headers), kUnsupportedMediaType, media, record);
@@ -214,11 +229,12 @@ asio::awaitable<void> ServeChatCompletion(HttpServerRequest& request, HttpRespon
   }
   auto parsed = ParseChatCompletion(request.body);
   request.body = std::string();  // it may be large, and the turn long
-  const absl::Status late = MakeError(Reason::REASON_DEADLINE, "the request took longer than this relay allows", {.cause = "request_limit"});
+  const absl::Status late =
+      MakeError(Reason::REASON_DEADLINE, "the request took longer than this relay allows", {.cause = "request_limit"});
   Scope turn(responder.scope(), options.request_limit, late);
   CompletionHead head;
   head.id = std::move(id);
-  head.created = absl::ToUnixSeconds(absl::Now());
+  head.created = absl::ToUnixSeconds(clock.Now());
   if (parsed.ok()) {
     LogIgnored(parsed->request);
     parsed->request.set_request_id(context.request_id);
@@ -241,7 +257,7 @@ asio::awaitable<void> ServeChatCompletion(HttpServerRequest& request, HttpRespon
   EventQueue events(turn, *call);
   TaskGroup reading;
   reading.Spawn(turn.executor(), events.Fill());
-  Completion completion(responder, events, options, std::move(head), std::move(headers), record);
+  Completion completion(responder, events, options, clock, std::move(head), std::move(headers), record);
   if (parsed->stream) {
     co_await completion.Streamed();
   } else {

@@ -1,6 +1,7 @@
 // POST /v1/chat/completions: one chat turn over HTTP, streamed or whole.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -9,6 +10,7 @@
 #include "edge/chat_client.h"
 #include "services/common/http/http_server.h"
 #include "services/common/rpc/call_context.h"
+#include "services/common/time/clock.h"
 
 namespace switchyard {
 
@@ -17,8 +19,8 @@ struct RequestRecord {
   std::string model;
   std::string platform;
   int http_status = 0;
-  absl::Status status;         // why it failed, also inside a stream
-  absl::Time first_content = absl::InfiniteFuture();
+  absl::Status status;  // why it failed, also inside a stream
+  std::optional<Clock::Monotonic> first_content;
 };
 
 struct ChatCompletionsOptions {
@@ -27,7 +29,9 @@ struct ChatCompletionsOptions {
 };
 
 /// Answers `request`. @param headers go with every answer. @param id of the completion: "chatcmpl-…".
-boost::asio::awaitable<void> ServeChatCompletion(HttpServerRequest& request, HttpResponder& responder, ChatClient& chat, const CallContext& context,
-                                                 const ChatCompletionsOptions& options, std::string id, HttpHeaders headers, RequestRecord& record);
+boost::asio::awaitable<void> ServeChatCompletion(HttpServerRequest& request, HttpResponder& responder, ChatClient& chat,
+                                                 const CallContext& context, const ChatCompletionsOptions& options,
+                                                 const Clock& clock, std::string id, HttpHeaders headers,
+                                                 RequestRecord& record);
 
 }  // namespace switchyard

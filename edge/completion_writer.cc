@@ -41,8 +41,9 @@ void StringOrNull(std::string& out, absl::string_view key, absl::string_view tex
 }
 
 std::string UsageObject(const Usage& usage) {
-  std::string out = absl::StrCat(R"({"prompt_tokens":)", usage.prompt_tokens(), R"(,"completion_tokens":)", usage.completion_tokens(), R"(,"total_tokens":)",
-                                 usage.total_tokens(), R"(,"completion_tokens_details":{"reasoning_tokens":)", usage.reasoning_tokens(), "}");
+  std::string out = absl::StrCat(R"({"prompt_tokens":)", usage.prompt_tokens(), R"(,"completion_tokens":)",
+                                 usage.completion_tokens(), R"(,"total_tokens":)", usage.total_tokens(),
+                                 R"(,"completion_tokens_details":{"reasoning_tokens":)", usage.reasoning_tokens(), "}");
   if (usage.source() == Usage::SOURCE_ESTIMATED) out += R"(,"estimated":true)";
   return out + "}";
 }
@@ -99,7 +100,8 @@ ChunkWriter::ChunkWriter(CompletionHead head) : head_(std::move(head)) {
 
 void ChunkWriter::Open(std::string& out) {
   if (std::exchange(opened_, true)) return;
-  absl::StrAppend(&out, prefix_, R"(,"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}])");
+  absl::StrAppend(&out, prefix_,
+                  R"(,"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}])");
   if (!conversation_id_.empty()) {
     out += ",";
     Member(out, "conversation_id", conversation_id_);
@@ -135,10 +137,13 @@ void ChunkWriter::ToolCall(const chat::v1::ToolCallDelta& call, std::string& out
 void ChunkWriter::End(FinishReason reason, std::string& out) {
   Open(out);
   if (!citations_.empty()) {
-    absl::StrAppend(&out, prefix_, R"(,"choices":[{"index":0,"delta":{"annotations":)", Annotations(citations_), R"(},"finish_reason":null}])", suffix_);
+    absl::StrAppend(&out, prefix_, R"(,"choices":[{"index":0,"delta":{"annotations":)", Annotations(citations_),
+                    R"(},"finish_reason":null}])", suffix_);
   }
-  absl::StrAppend(&out, prefix_, R"(,"choices":[{"index":0,"delta":{},"finish_reason":")", FinishWord(reason), "\"}]", suffix_);
-  if (head_.include_usage && !usage_.empty()) absl::StrAppend(&out, prefix_, R"(,"choices":[],"usage":)", usage_, "}\n\n");
+  absl::StrAppend(&out, prefix_, R"(,"choices":[{"index":0,"delta":{},"finish_reason":")", FinishWord(reason), "\"}]",
+                  suffix_);
+  if (head_.include_usage && !usage_.empty())
+    absl::StrAppend(&out, prefix_, R"(,"choices":[],"usage":)", usage_, "}\n\n");
   AppendSseEvent(out, "[DONE]");
   ended_ = true;
 }
@@ -245,7 +250,8 @@ std::string CompletionFolder::Body() const {
     out += "]";
   }
   if (!citations_.empty()) absl::StrAppend(&out, ",\"annotations\":", Annotations(citations_));
-  absl::StrAppend(&out, R"(},"logprobs":null,"finish_reason":")", FinishWord(finish_reason_), R"("}],"usage":)", UsageObject(usage_));
+  absl::StrAppend(&out, R"(},"logprobs":null,"finish_reason":")", FinishWord(finish_reason_), R"("}],"usage":)",
+                  UsageObject(usage_));
   if (!conversation_id_.empty()) {
     out += ",";
     Member(out, "conversation_id", conversation_id_);

@@ -46,8 +46,8 @@ class ChunkWriter {
   void End(chat::v1::FinishReason reason, std::string& out);
 
   CompletionHead head_;
-  std::string prefix_;   // of every chunk: up to its choices
-  std::string suffix_;   // of every chunk that is not the last of its kind
+  std::string prefix_;  // of every chunk: up to its choices
+  std::string suffix_;  // of every chunk that is not the last of its kind
   std::string conversation_id_;
   std::string usage_;
   std::vector<chat::v1::Citation> citations_;

@@ -35,9 +35,10 @@ absl::Status SetHttpListen(Config& config, const std::string& listen) {
 absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, Runtime& runtime, ChatClient& chat) {
   const bool loopback = IsLoopbackAuthority(Authority(config.server.host, config.server.port));
   if (!loopback && !config.server.insecure) {
-    return absl::FailedPreconditionError(absl::StrCat("server.host: ", config.server.host,
-                                                      " can be reached from other machines, and anybody there could use the accounts. "
-                                                      "Keep 127.0.0.1, or set server.insecure: true if that is what you want."));
+    return absl::FailedPreconditionError(
+        absl::StrCat("server.host: ", config.server.host,
+                     " can be reached from other machines, and anybody there could use the accounts. "
+                     "Keep 127.0.0.1, or set server.insecure: true if that is what you want."));
   }
   auto edge = std::make_unique<EdgeHost>();
   edge->host_ = config.server.host;
@@ -46,7 +47,7 @@ absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, 
   options.completions.heartbeat = config.server.heartbeat;
   options.max_in_flight = config.server.max_in_flight;
   options.loopback_only = loopback;
-  edge->service_ = std::make_unique<EdgeService>(chat, options, SystemRandom::Get());
+  edge->service_ = std::make_unique<EdgeService>(chat, options, SystemClock::Get(), SystemRandom::Get());
   HttpServerOptions http;
   http.host = config.server.host;
   http.port = config.server.port;

@@ -20,7 +20,8 @@ absl::Status SetHttpListen(Config& config, const std::string& listen);
 
 class EdgeHost {
  public:
-  /// `runtime` and `chat` outlive it. FAILED_PRECONDITION for an address that others can reach, without `server.insecure`.
+  /// `runtime` and `chat` outlive it. FAILED_PRECONDITION for an address that others can reach, without
+  /// `server.insecure`.
   static absl::StatusOr<std::unique_ptr<EdgeHost>> Start(const Config& config, Runtime& runtime, ChatClient& chat);
   ~EdgeHost();
 

@@ -25,17 +25,20 @@ constexpr absl::Duration kReadyLimit = absl::Seconds(2);
 /// The method of a path; empty for a path that does not exist.
 absl::string_view MethodOf(absl::string_view path) {
   if (path == kCompletions) return "POST";
-  if (path == kModels || path == kHealth || path == kReadiness || absl::StartsWith(path, absl::StrCat(kModels, "/"))) return "GET";
+  if (path == kModels || path == kHealth || path == kReadiness || absl::StartsWith(path, absl::StrCat(kModels, "/")))
+    return "GET";
   return "";
 }
 
-asio::awaitable<void> SendJson(HttpResponder& responder, HttpHeaders headers, int status, std::string body, RequestRecord& record) {
+asio::awaitable<void> SendJson(HttpResponder& responder, HttpHeaders headers, int status, std::string body,
+                               RequestRecord& record) {
   record.http_status = status;
   headers.Add("Content-Type", "application/json");
   co_await responder.Send(status, std::move(headers), std::move(body));
 }
 
-asio::awaitable<void> SendError(HttpResponder& responder, HttpHeaders headers, const absl::Status& status, RequestRecord& record) {
+asio::awaitable<void> SendError(HttpResponder& responder, HttpHeaders headers, const absl::Status& status,
+                                RequestRecord& record) {
   record.status = status;
   ErrorAnswer answer = MakeErrorAnswer(status);
   record.http_status = answer.http_status;
@@ -72,11 +75,16 @@ HttpHandler EdgeService::Handler() {
 }
 
 asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpResponder& responder) {
-  const absl::Time start = absl::Now();
+  const auto start = clock_.MonotonicNow();
+  const auto since_start = [start](Clock::Monotonic when) {
+    return absl::ToDoubleMilliseconds(absl::FromChrono(when - start));
+  };
   CallContext context;
-  if (const absl::string_view id = request.headers.Get("x-request-id"); IsRequestId(id)) context.request_id = std::string(id);
+  if (const absl::string_view id = request.headers.Get("x-request-id"); IsRequestId(id))
+    context.request_id = std::string(id);
   if (context.request_id.empty()) context.request_id = absl::StrCat("req_", random_.NextHex(24));
-  if (const absl::string_view trace = request.headers.Get("traceparent"); IsTraceparent(trace)) context.traceparent = std::string(trace);
+  if (const absl::string_view trace = request.headers.Get("traceparent"); IsTraceparent(trace))
+    context.traceparent = std::string(trace);
   HttpHeaders headers;
   headers.Add("x-request-id", context.request_id);
 
@@ -84,7 +92,6 @@ asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpRespond
   const bool probe = request.path == kHealth || request.path == kReadiness;
   co_await Route(request, responder, context, std::move(headers), record);
   if (probe) co_return;
-  const absl::Time now = absl::Now();
   const bool gone = responder.scope().ended();
   LogInfo("request", {{"request_id", context.request_id},
                       {"method", request.method},
@@ -95,12 +102,12 @@ asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpRespond
                       {"code", absl::StatusCodeToString(record.status.code())},
                       {"reason", record.status.ok() ? std::string() : ReasonName(ReasonOf(record.status))},
                       {"client_gone", gone},
-                      {"first_content_ms", record.first_content == absl::InfiniteFuture() ? -1.0 : absl::ToDoubleMilliseconds(record.first_content - start)},
-                      {"duration_ms", absl::ToDoubleMilliseconds(now - start)}});
+                      {"first_content_ms", record.first_content ? since_start(*record.first_content) : -1.0},
+                      {"duration_ms", since_start(clock_.MonotonicNow())}});
 }
 
-asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpResponder& responder, const CallContext& context, HttpHeaders headers,
-                                         RequestRecord& record) {
+asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpResponder& responder,
+                                         const CallContext& context, HttpHeaders headers, RequestRecord& record) {
   if (request.path == kHealth) {
     co_await SendJson(responder, std::move(headers), 200, R"({"status":"ok"})", record);
     co_return;
@@ -125,20 +132,24 @@ asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpRespond
     constexpr int kNoContent = 204;
     headers.Add("Access-Control-Allow-Methods", absl::StrCat(method, ", OPTIONS"));
     const absl::string_view asked = request.headers.Get("access-control-request-headers");
-    headers.Add("Access-Control-Allow-Headers", asked.empty() ? absl::string_view("authorization, content-type") : asked);
+    headers.Add("Access-Control-Allow-Headers",
+                asked.empty() ? absl::string_view("authorization, content-type") : asked);
     headers.Add("Access-Control-Max-Age", "600");
     record.http_status = kNoContent;
     co_await responder.Send(kNoContent, std::move(headers), "");
     co_return;
   }
   if (method.empty()) {
-    std::string body = HttpErrorBody(404, absl::StrCat("There is nothing at ", request.path.substr(0, 200), ". The API is under /v1: /v1/chat/completions, /v1/models."));
+    std::string body = HttpErrorBody(404, absl::StrCat("There is nothing at ", request.path.substr(0, 200),
+                                                       ". The API is under /v1: /v1/chat/completions, /v1/models."));
     co_await SendJson(responder, std::move(headers), 404, std::move(body), record);
     co_return;
   }
-  if (request.method != method) {
-    headers.Add("Allow", absl::StrCat(method, ", OPTIONS"));
-    std::string body = request.method == "HEAD" ? "" : HttpErrorBody(405, absl::StrCat("Use ", method, " for ", request.path, "."));
+  const bool head = request.method == "HEAD" && method == "GET";  // the server leaves the body out
+  if (request.method != method && !head) {
+    headers.Add("Allow", absl::StrCat(method, method == "GET" ? ", HEAD, OPTIONS" : ", OPTIONS"));
+    std::string body =
+        request.method == "HEAD" ? "" : HttpErrorBody(405, absl::StrCat("Use ", method, " for ", request.path, "."));
     co_await SendJson(responder, std::move(headers), 405, std::move(body), record);
     co_return;
   }
@@ -153,11 +164,12 @@ asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpRespond
     co_return;
   }
   std::string id = absl::StrCat("chatcmpl-", random_.NextHex(24));
-  co_await ServeChatCompletion(request, responder, chat_, context, options_.completions, std::move(id), std::move(headers), record);
+  co_await ServeChatCompletion(request, responder, chat_, context, options_.completions, clock_, std::move(id),
+                               std::move(headers), record);
 }
 
-asio::awaitable<void> EdgeService::Models(HttpServerRequest& request, HttpResponder& responder, const CallContext& context, HttpHeaders headers,
-                                          RequestRecord& record) {
+asio::awaitable<void> EdgeService::Models(HttpServerRequest& request, HttpResponder& responder,
+                                          const CallContext& context, HttpHeaders headers, RequestRecord& record) {
   auto models = co_await chat_.ListModels(responder.scope(), context);
   if (!models.ok()) {
     co_await SendError(responder, std::move(headers), models.status(), record);
@@ -165,7 +177,8 @@ asio::awaitable<void> EdgeService::Models(HttpServerRequest& request, HttpRespon
   }
   if (request.path == kModels) {
     std::string body = R"({"object":"list","data":[)";
-    for (int i = 0; i < models->models_size(); ++i) absl::StrAppend(&body, i == 0 ? "" : ",", ModelObject(models->models(i)));
+    for (int i = 0; i < models->models_size(); ++i)
+      absl::StrAppend(&body, i == 0 ? "" : ",", ModelObject(models->models(i)));
     co_await SendJson(responder, std::move(headers), 200, body + "]}", record);
     co_return;
   }
@@ -175,12 +188,14 @@ asio::awaitable<void> EdgeService::Models(HttpServerRequest& request, HttpRespon
     co_await SendJson(responder, std::move(headers), 200, ModelObject(model), record);
     co_return;
   }
-  const std::string message = absl::StrCat("The model '", id.substr(0, 100), "' does not exist here. GET /v1/models lists those that do.");
+  const std::string message =
+      absl::StrCat("The model '", id.substr(0, 100), "' does not exist here. GET /v1/models lists those that do.");
   const absl::Status unknown = MakeError(Reason::REASON_MODEL_NOT_FOUND, message, {.field = "model"});
   co_await SendError(responder, std::move(headers), unknown, record);
 }
 
-asio::awaitable<void> EdgeService::Ready(HttpResponder& responder, const CallContext& context, HttpHeaders headers, RequestRecord& record) {
+asio::awaitable<void> EdgeService::Ready(HttpResponder& responder, const CallContext& context, HttpHeaders headers,
+                                         RequestRecord& record) {
   bool ready = !draining_;
   if (ready) {
     const absl::Status late = MakeError(Reason::REASON_NO_BACKEND, "no answer in time");
@@ -188,7 +203,8 @@ asio::awaitable<void> EdgeService::Ready(HttpResponder& responder, const CallCon
     auto models = co_await chat_.ListModels(bounded, context);
     ready = models.ok();
   }
-  co_await SendJson(responder, std::move(headers), ready ? 200 : 503, ready ? R"({"status":"ready"})" : R"({"status":"not ready"})", record);
+  co_await SendJson(responder, std::move(headers), ready ? 200 : 503,
+                    ready ? R"({"status":"ready"})" : R"({"status":"not ready"})", record);
 }
 
 }  // namespace switchyard

@@ -1,6 +1,6 @@
 // The HTTP API: which path is whose, who may ask, how many at once, and one log line a request.
 //
-//   EdgeService edge(chat, options, SystemRandom::Get());
+//   EdgeService edge(chat, options, SystemClock::Get(), SystemRandom::Get());
 //   auto server = HttpServer::Listen(runtime, http_options, edge.Handler());
 //
 // Thread-safe.
@@ -23,8 +23,9 @@ class EdgeService {
     int max_in_flight = 4096;
     bool loopback_only = true;  // by Host and Origin
   };
-  /// `chat` and `random` outlive it.
-  EdgeService(ChatClient& chat, Options options, Random& random) : chat_(chat), options_(options), random_(random) {}
+  /// All but the options outlive it.
+  EdgeService(ChatClient& chat, Options options, const Clock& clock, Random& random)
+      : chat_(chat), options_(options), clock_(clock), random_(random) {}
 
   /// For HttpServer. The service outlives the server.
   HttpHandler Handler();
@@ -34,12 +35,16 @@ class EdgeService {
 
  private:
   boost::asio::awaitable<void> Serve(HttpServerRequest& request, HttpResponder& responder);
-  boost::asio::awaitable<void> Route(HttpServerRequest& request, HttpResponder& responder, const CallContext& context, HttpHeaders headers, RequestRecord& record);
-  boost::asio::awaitable<void> Models(HttpServerRequest& request, HttpResponder& responder, const CallContext& context, HttpHeaders headers, RequestRecord& record);
-  boost::asio::awaitable<void> Ready(HttpResponder& responder, const CallContext& context, HttpHeaders headers, RequestRecord& record);
+  boost::asio::awaitable<void> Route(HttpServerRequest& request, HttpResponder& responder, const CallContext& context,
+                                     HttpHeaders headers, RequestRecord& record);
+  boost::asio::awaitable<void> Models(HttpServerRequest& request, HttpResponder& responder, const CallContext& context,
+                                      HttpHeaders headers, RequestRecord& record);
+  boost::asio::awaitable<void> Ready(HttpResponder& responder, const CallContext& context, HttpHeaders headers,
+                                     RequestRecord& record);
 
   ChatClient& chat_;
   const Options options_;
+  const Clock& clock_;
   Random& random_;
   std::atomic<int> in_flight_{0};
   std::atomic<bool> draining_{false};

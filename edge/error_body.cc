@@ -32,7 +32,9 @@ std::string Message(const absl::Status& status) {
   return status.message().empty() ? std::string("the relay failed without saying why") : std::string(status.message());
 }
 
-int64_t WholeSeconds(absl::Duration wait) { return std::max<int64_t>(1, absl::ToInt64Seconds(absl::Ceil(wait, absl::Seconds(1)))); }
+int64_t WholeSeconds(absl::Duration wait) {
+  return std::max<int64_t>(1, absl::ToInt64Seconds(absl::Ceil(wait, absl::Seconds(1))));
+}
 
 }  // namespace
 
@@ -49,9 +51,11 @@ ErrorAnswer MakeErrorAnswer(const absl::Status& status) {
   answer.http_status = traits.http_status;
   answer.headers.Add("Content-Type", "application/json");
   absl::Duration wait = traits.default_retry_after;
-  if (detail.has_retry_after()) wait = absl::Seconds(detail.retry_after().seconds()) + absl::Nanoseconds(detail.retry_after().nanos());
+  if (detail.has_retry_after())
+    wait = absl::Seconds(detail.retry_after().seconds()) + absl::Nanoseconds(detail.retry_after().nanos());
   const bool later = traits.http_status == 429 || traits.http_status == 503;
-  if (later && wait > absl::ZeroDuration() && traits.should_retry.value_or(true)) answer.headers.Add("Retry-After", absl::StrCat(WholeSeconds(wait)));
+  if (later && wait > absl::ZeroDuration() && traits.should_retry.value_or(true))
+    answer.headers.Add("Retry-After", absl::StrCat(WholeSeconds(wait)));
   if (traits.should_retry) answer.headers.Add("x-should-retry", *traits.should_retry ? "true" : "false");
   if (traits.http_status == 401) answer.headers.Add("WWW-Authenticate", "Bearer");
   answer.body = ErrorObject(status);
@@ -60,7 +64,8 @@ ErrorAnswer MakeErrorAnswer(const absl::Status& status) {
 
 std::string HttpErrorBody(int http_status, absl::string_view message) {
   const bool caller = http_status < 500;
-  return Object(message, caller ? "invalid_request_error" : "server_error", "", caller ? "invalid_request" : "internal_error");
+  return Object(message, caller ? "invalid_request_error" : "server_error", "",
+                caller ? "invalid_request" : "internal_error");
 }
 
 }  // namespace switchyard

@@ -18,7 +18,9 @@ namespace switchyard {
 
 class Fields {
  public:
-  Fields(JsonReader reader, absl::Status& fault) : reader_(std::move(reader)), fault_(fault) { Check(reader_.MustBeObject()); }
+  Fields(JsonReader reader, absl::Status& fault) : reader_(std::move(reader)), fault_(fault) {
+    Check(reader_.MustBeObject());
+  }
 
   std::optional<std::string> String(absl::string_view key) { return Take(key, &JsonReader::OptionalString); }
   std::optional<bool> Bool(absl::string_view key) { return Take(key, &JsonReader::OptionalBool); }
@@ -57,7 +59,8 @@ class Fields {
 
  private:
   template <typename T>
-  std::optional<T> Take(absl::string_view key, absl::StatusOr<std::optional<T>> (JsonReader::*read)(absl::string_view) const) {
+  std::optional<T> Take(absl::string_view key,
+                        absl::StatusOr<std::optional<T>> (JsonReader::*read)(absl::string_view) const) {
     known_.insert(std::string(key));
     if (!fault_.ok()) return std::nullopt;
     auto value = (reader_.*read)(key);

@@ -20,7 +20,8 @@ class Running final : public RunningProgram {
       const ProviderConfig& provider = config.providers.at(platform);
       if (provider.enabled && backends.count(platform) == 0) backends.emplace(platform, MakeChannel(provider.backend));
     }
-    if (backends.empty()) return absl::FailedPreconditionError("every platform is switched off in the configuration (providers.*.enabled)");
+    if (backends.empty())
+      return absl::FailedPreconditionError("every platform is switched off in the configuration (providers.*.enabled)");
     auto self = std::make_unique<Running>();
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
     self->chat_ = std::make_unique<ChatClient>(backends);

@@ -39,13 +39,17 @@ struct Word {
 };
 
 constexpr std::array kRoles = {
-    Word<Role>{"system", Role::ROLE_SYSTEM},       Word<Role>{"developer", Role::ROLE_SYSTEM}, Word<Role>{"user", Role::ROLE_USER},
-    Word<Role>{"assistant", Role::ROLE_ASSISTANT}, Word<Role>{"tool", Role::ROLE_TOOL},        Word<Role>{"function", Role::ROLE_TOOL},
+    Word<Role>{"system", Role::ROLE_SYSTEM}, Word<Role>{"developer", Role::ROLE_SYSTEM},
+    Word<Role>{"user", Role::ROLE_USER},     Word<Role>{"assistant", Role::ROLE_ASSISTANT},
+    Word<Role>{"tool", Role::ROLE_TOOL},     Word<Role>{"function", Role::ROLE_TOOL},
 };
 constexpr std::array kEfforts = {
-    Word<ReasoningOptions::Effort>{"none", ReasoningOptions::EFFORT_NONE},     Word<ReasoningOptions::Effort>{"minimal", ReasoningOptions::EFFORT_MINIMAL},
-    Word<ReasoningOptions::Effort>{"low", ReasoningOptions::EFFORT_LOW},       Word<ReasoningOptions::Effort>{"medium", ReasoningOptions::EFFORT_MEDIUM},
-    Word<ReasoningOptions::Effort>{"high", ReasoningOptions::EFFORT_HIGH},     Word<ReasoningOptions::Effort>{"xhigh", ReasoningOptions::EFFORT_MAX},
+    Word<ReasoningOptions::Effort>{"none", ReasoningOptions::EFFORT_NONE},
+    Word<ReasoningOptions::Effort>{"minimal", ReasoningOptions::EFFORT_MINIMAL},
+    Word<ReasoningOptions::Effort>{"low", ReasoningOptions::EFFORT_LOW},
+    Word<ReasoningOptions::Effort>{"medium", ReasoningOptions::EFFORT_MEDIUM},
+    Word<ReasoningOptions::Effort>{"high", ReasoningOptions::EFFORT_HIGH},
+    Word<ReasoningOptions::Effort>{"xhigh", ReasoningOptions::EFFORT_MAX},
     Word<ReasoningOptions::Effort>{"max", ReasoningOptions::EFFORT_MAX},
 };
 constexpr std::array kFormats = {
@@ -87,7 +91,8 @@ void ReadStruct(Fields& fields, absl::string_view key, google::protobuf::Struct&
   const json::value* value = fields.Raw(key);
   if (value == nullptr) return;
   if (!value->is_object()) return fields.Wrong(key, "an object");
-  if (!google::protobuf::util::JsonStringToMessage(json::serialize(*value), &out).ok()) fields.Fault(key, "cannot be represented");
+  if (!google::protobuf::util::JsonStringToMessage(json::serialize(*value), &out).ok())
+    fields.Fault(key, "cannot be represented");
 }
 
 // ---- messages
@@ -111,7 +116,8 @@ void ReadImage(Fields& part, absl::Status& fault, chat::v1::Image& image) {
   const size_t comma = url.find(',');
   const absl::string_view head = absl::string_view(url).substr(5, comma == std::string::npos ? 0 : comma - 5);
   std::string data;
-  if (comma == std::string::npos || !absl::EndsWith(head, ";base64") || !absl::Base64Unescape(absl::string_view(url).substr(comma + 1), &data)) {
+  if (comma == std::string::npos || !absl::EndsWith(head, ";base64") ||
+      !absl::Base64Unescape(absl::string_view(url).substr(comma + 1), &data)) {
     return part.Fault("image_url", "a data URL must hold Base64");
   }
   image.set_media_type(std::string(head.substr(0, head.find(';'))));
@@ -155,7 +161,8 @@ void ReadContent(Fields& fields, Message& message, absl::Status& fault) {
   }
   if (!content->is_array()) return fields.Wrong("content", "a string or a list of parts");
   const auto& parts = content->get_array();
-  for (size_t i = 0; i < parts.size() && fields.ok(); ++i) ReadPart(parts[i], absl::StrCat(fields.PathOf("content"), "[", i, "]"), message, fault);
+  for (size_t i = 0; i < parts.size() && fields.ok(); ++i)
+    ReadPart(parts[i], absl::StrCat(fields.PathOf("content"), "[", i, "]"), message, fault);
 }
 
 void ReadFunctionCall(const json::value& value, std::string path, chat::v1::ToolCall& call, absl::Status& fault) {
@@ -199,7 +206,8 @@ void ReadMessages(Fields& fields, ChatRequest& request, absl::Status& fault) {
   if (messages == nullptr) return fields.Fault("messages", "is missing");
   if (!messages->is_array()) return fields.Wrong("messages", "a list of messages");
   const auto& list = messages->get_array();
-  for (size_t i = 0; i < list.size() && fields.ok(); ++i) ReadMessage(list[i], absl::StrCat("messages[", i, "]"), *request.add_messages(), fault);
+  for (size_t i = 0; i < list.size() && fields.ok(); ++i)
+    ReadMessage(list[i], absl::StrCat("messages[", i, "]"), *request.add_messages(), fault);
 }
 
 // ---- options
@@ -260,7 +268,8 @@ void ReadTools(Fields& fields, ChatRequest& request, absl::Status& fault) {
   }
   Fields object(JsonReader(*choice, "tool_choice"), fault);
   const json::value* function = object.Raw("function");
-  if (object.Required("type") != "function" || function == nullptr) return object.Fault("type", "must be function, with a function's name");
+  if (object.Required("type") != "function" || function == nullptr)
+    return object.Fault("type", "must be function, with a function's name");
   Fields named(JsonReader(*function, "tool_choice.function"), fault);
   request.mutable_tool_choice()->set_mode(ToolChoice::MODE_NAMED);
   request.mutable_tool_choice()->set_name(named.Required("name"));
@@ -311,7 +320,8 @@ void ReadCaller(Fields& fields, ChatRequest& request) {
   if (auto user = fields.String("safety_identifier")) request.set_end_user(*std::move(user));
   if (auto id = fields.String("conversation_id")) request.set_conversation_id(*std::move(id));
   if (auto keep = fields.Bool("keep_conversation")) request.set_keep_conversation(*keep);
-  if (auto account = fields.String("account")) request.mutable_credential()->mutable_pool()->set_account(*std::move(account));
+  if (auto account = fields.String("account"))
+    request.mutable_credential()->mutable_pool()->set_account(*std::move(account));
   if (auto history = OneOf(fields, "history", kHistories)) request.set_history(*history);
   if (auto ignore = fields.Bool("ignore_unsupported")) request.set_ignore_unsupported(*ignore);
   const json::value* metadata = fields.Raw("metadata");
@@ -336,18 +346,23 @@ bool IsEmpty(const json::value& value) {
 }
 
 void ReadUnsupported(Fields& fields, ChatRequest& request) {
-  if (fields.Bool("logprobs").value_or(false)) AddUnsupported(request, "logprobs", "no platform gives the probabilities of its tokens");
-  if (fields.Int("top_logprobs").value_or(0) > 0) AddUnsupported(request, "top_logprobs", "no platform gives the probabilities of its tokens");
+  if (fields.Bool("logprobs").value_or(false))
+    AddUnsupported(request, "logprobs", "no platform gives the probabilities of its tokens");
+  if (fields.Int("top_logprobs").value_or(0) > 0)
+    AddUnsupported(request, "top_logprobs", "no platform gives the probabilities of its tokens");
   if (const json::value* bias = fields.Raw("logit_bias"); bias != nullptr && !IsEmpty(*bias)) {
     AddUnsupported(request, "logit_bias", "no platform lets its tokens be weighted");
   }
   if (fields.Raw("audio") != nullptr) AddUnsupported(request, "audio", "no platform answers with sound");
-  if (fields.Raw("prediction") != nullptr) AddUnsupported(request, "prediction", "no platform takes a predicted answer");
-  if (fields.Raw("functions") != nullptr) AddUnsupported(request, "functions", "use `tools`: `functions` is the older form");
+  if (fields.Raw("prediction") != nullptr)
+    AddUnsupported(request, "prediction", "no platform takes a predicted answer");
+  if (fields.Raw("functions") != nullptr)
+    AddUnsupported(request, "functions", "use `tools`: `functions` is the older form");
   if (const json::value* modalities = fields.Raw("modalities")) {
     if (!modalities->is_array()) return fields.Wrong("modalities", "a list of strings");
     for (const json::value& one : modalities->get_array()) {
-      if (!one.is_string() || one.get_string() != "text") AddUnsupported(request, "modalities", "only text can be answered with");
+      if (!one.is_string() || one.get_string() != "text")
+        AddUnsupported(request, "modalities", "only text can be answered with");
     }
   }
   if (const auto n = fields.Int("n")) {
@@ -357,18 +372,21 @@ void ReadUnsupported(Fields& fields, ChatRequest& request) {
 }
 
 // Accepted and without effect here: how OpenAI bills, stores or caches is of no meaning to a relay.
-constexpr std::array<absl::string_view, 8> kNeutral = {"store",        "service_tier",     "verbosity",          "prompt_cache_key",
-                                                       "prompt_cache_retention", "function_call", "include_obfuscation", "chat_template_kwargs"};
+constexpr std::array<absl::string_view, 8> kNeutral = {
+    "store",         "service_tier",        "verbosity",           "prompt_cache_key", "prompt_cache_retention",
+    "function_call", "include_obfuscation", "chat_template_kwargs"};
 
 }  // namespace
 
 absl::StatusOr<ChatCompletionCall> ParseChatCompletion(absl::string_view body) {
   auto value = ParseJson(body, /*unique_keys=*/true);
   if (!value.ok()) {
-    return MakeError(Reason::REASON_INVALID_REQUEST, absl::StrCat("The request body cannot be read as JSON: ", value.status().message(), "."));
+    return MakeError(Reason::REASON_INVALID_REQUEST,
+                     absl::StrCat("The request body cannot be read as JSON: ", value.status().message(), "."));
   }
   if (!value->is_object()) {
-    return MakeError(Reason::REASON_INVALID_REQUEST, absl::StrCat("The request body must be a JSON object; it is ", KindName(*value), "."));
+    return MakeError(Reason::REASON_INVALID_REQUEST,
+                     absl::StrCat("The request body must be a JSON object; it is ", KindName(*value), "."));
   }
   ChatCompletionCall call;
   ChatRequest& request = call.request;

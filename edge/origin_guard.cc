@@ -46,7 +46,9 @@ bool IsLoopbackAuthority(absl::string_view authority) {
 
 absl::Status CheckLocal(const HttpHeaders& headers) {
   if (!IsLoopbackAuthority(headers.Get("host"))) {
-    return MakeError(Reason::REASON_CALLER_FORBIDDEN, "This relay has no API keys, so it answers only to localhost: use http://localhost in the address.");
+    return MakeError(
+        Reason::REASON_CALLER_FORBIDDEN,
+        "This relay has no API keys, so it answers only to localhost: use http://localhost in the address.");
   }
   const auto origin = headers.Find("origin");
   if (!origin) return absl::OkStatus();
@@ -54,7 +56,8 @@ absl::Status CheckLocal(const HttpHeaders& headers) {
   if (absl::ConsumePrefix(&authority, "http://") || absl::ConsumePrefix(&authority, "https://")) {
     if (IsLoopbackAuthority(authority)) return absl::OkStatus();
   }
-  return MakeError(Reason::REASON_CALLER_FORBIDDEN, "This relay has no API keys, so pages from elsewhere may not use it.");
+  return MakeError(Reason::REASON_CALLER_FORBIDDEN,
+                   "This relay has no API keys, so pages from elsewhere may not use it.");
 }
 
 }  // namespace switchyard

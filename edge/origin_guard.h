@@ -1,5 +1,5 @@
-// Keeps web pages away from a relay without API keys: a browser says where a request goes to and comes from, and only loopback
-// will do for both. Pure. Source: DESIGN section 4, "Security".
+// Keeps web pages away from a relay without API keys: a browser says where a request goes to and comes from, and only
+// loopback will do for both. Pure. Source: DESIGN section 4, "Security".
 #pragma once
 
 #include "absl/status/status.h"

@@ -1,5 +1,5 @@
-// The whole relay in one process: the services of the mesh over gRPC's in-process channels, the same code as when they are
-// programs of their own.
+// The whole relay in one process: the services of the mesh over gRPC's in-process channels, the same code as when they
+// are programs of their own.
 #include <array>
 #include <atomic>
 #include <memory>
@@ -37,7 +37,8 @@ struct PlatformRow {
 constexpr std::array kPlatforms = {
     PlatformRow{"deepseek",
                 [](const Config& config, HttpClient& http) -> std::unique_ptr<Provider> {
-                  return std::make_unique<deepseek::DeepSeekProvider>(deepseek::Settings::From(config), http, SystemClock::Get());
+                  return std::make_unique<deepseek::DeepSeekProvider>(deepseek::Settings::From(config), http,
+                                                                      SystemClock::Get());
                 }},
 };
 
@@ -71,7 +72,8 @@ class Relay final : public RunningProgram {
   }
 
   std::string Greeting() const override {
-    return absl::StrCat("serving HTTP on ", edge_->url(), "\nserving gRPC (switchyard.chat.v1.ChatService) on ", chat_host_->address());
+    return absl::StrCat("serving HTTP on ", edge_->url(), "\nserving gRPC (switchyard.chat.v1.ChatService) on ",
+                        chat_host_->address());
   }
   void Drain() override {
     edge_->Drain();
@@ -97,7 +99,8 @@ class Relay final : public RunningProgram {
     sessions_ = *std::move(sessions);
     pool_ = std::make_unique<CpuPool>(CpuPool::Options{config.signing.threads, config.signing.queue_depth});
     signing_ = std::make_unique<SigningService>(*runtime_, *pool_, SystemClock::Get());
-    auto host = ServerHost::Start({.listen = "", .reflection = config.reflection}, {signing_.get(), &sessions_->service()});
+    auto host =
+        ServerHost::Start({.listen = "", .reflection = config.reflection}, {signing_.get(), &sessions_->service()});
     if (!host.ok()) return host.status();
     inner_host_ = *std::move(host);
     session_client_ = std::make_unique<SessionClient>(inner_host_->InProcessChannel());
@@ -109,8 +112,9 @@ class Relay final : public RunningProgram {
     ChatService::Options options;
     options.reasoning_format = ReasoningFormatOf(config);
     options.ignore_unsupported = config.server.ignore_unsupported;
-    chat_ = std::make_unique<ChatService>(
-        ChatService::Dependencies{*runtime_, *session_client_, *signing_client_, *http_, SystemClock::Get(), SystemRandom::Get()}, options);
+    chat_ = std::make_unique<ChatService>(ChatService::Dependencies{*runtime_, *session_client_, *signing_client_,
+                                                                    *http_, SystemClock::Get(), SystemRandom::Get()},
+                                          options);
     for (const PlatformRow& platform : kPlatforms) {
       if (config.providers.at(std::string(platform.name)).enabled) chat_->Add(platform.make(config, *http_));
     }
@@ -143,7 +147,8 @@ int main(int argc, char** argv) {
   using namespace switchyard;  // NOLINT(google-build-using-namespace)
   return RunProgram(argc, argv,
                     {.name = "switchyard",
-                     .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM platforms; the whole relay in one process.",
+                     .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM "
+                                "platforms; the whole relay in one process.",
                      .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
                      .set_listen = SetHttpListen,
                      .start = [](Config config) { return Relay::Start(config); }});

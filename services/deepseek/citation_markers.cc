@@ -27,7 +27,9 @@ Found MatchMark(absl::string_view text, absl::string_view opening) {
   if (text.size() <= opening.size()) return {absl::StartsWith(opening, text) ? Match::kPartly : Match::kNo};
   if (!absl::StartsWith(text, opening)) return {};
   size_t digits = 0;
-  while (opening.size() + digits < text.size() && absl::ascii_isdigit(static_cast<unsigned char>(text[opening.size() + digits]))) ++digits;
+  while (opening.size() + digits < text.size() &&
+         absl::ascii_isdigit(static_cast<unsigned char>(text[opening.size() + digits])))
+    ++digits;
   if (digits > kMaxDigits) return {};
   const size_t end = opening.size() + digits;
   if (end == text.size()) return {Match::kPartly};

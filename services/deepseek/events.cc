@@ -22,7 +22,8 @@ namespace json = boost::json;
 namespace {
 
 absl::Status Broken(absl::string_view what) {
-  return MakeError(Reason::REASON_UPSTREAM_BROKEN, absl::StrCat("deepseek's answer broke off: ", what), {.cause = "protocol"});
+  return MakeError(Reason::REASON_UPSTREAM_BROKEN, absl::StrCat("deepseek's answer broke off: ", what),
+                   {.cause = "protocol"});
 }
 
 // What a status word of the answer means. An answer that failed after it had said something is taken for complete.
@@ -41,10 +42,6 @@ constexpr std::array kStatusWords = {
     StatusRow{"CANCELLED", Ending::kStop, true},
     StatusRow{"CONTENT_EMPTY", Ending::kStop, true},
 };
-
-absl::string_view TextOf(const json::value* value) {
-  return value != nullptr && value->is_string() ? ToAbsl(value->get_string()) : absl::string_view();
-}
 
 const json::value* Response(const PatchDocument& document) { return FindMember(document.root(), {"response"}); }
 
@@ -68,7 +65,8 @@ absl::Status EventDecoder::Feed(absl::string_view bytes, std::vector<ChatEvent>&
 
 absl::Status EventDecoder::End(std::vector<ChatEvent>&) {
   if (complete()) return absl::OkStatus();
-  return MakeError(Reason::REASON_UPSTREAM_BROKEN, "deepseek's answer ended before it was complete", {.cause = closed_ ? "closed_unfinished" : "truncated"});
+  return MakeError(Reason::REASON_UPSTREAM_BROKEN, "deepseek's answer ended before it was complete",
+                   {.cause = closed_ ? "closed_unfinished" : "truncated"});
 }
 
 absl::Status EventDecoder::Handle(const SseEvent& event, std::vector<ChatEvent>& events) {
@@ -77,7 +75,7 @@ absl::Status EventDecoder::Handle(const SseEvent& event, std::vector<ChatEvent>&
     // The word before the last: good enough where the platform itself says that the stream is over.
     closed_ = true;
     const json::value* response = Response(document_);
-    if (response != nullptr && TextOf(FindMember(*response, {"quasi_status"})) == "FINISHED") ending_ = Ending::kStop;
+    if (response != nullptr && JsonText(FindMember(*response, {"quasi_status"})) == "FINISHED") ending_ = Ending::kStop;
     return absl::OkStatus();
   }
   const bool nameless = event.name.empty() || event.name == "message" || event.name == "delta";
@@ -110,14 +108,15 @@ absl::Status EventDecoder::HandleObject(const json::object& object, std::vector<
 }
 
 void EventDecoder::NoteId(const json::object& object) {
-  if (const json::value* id = object.if_contains("response_message_id"); id != nullptr && id->is_int64()) response_message_id_ = id->get_int64();
+  if (const json::value* id = object.if_contains("response_message_id"); id != nullptr && id->is_int64())
+    response_message_id_ = id->get_int64();
 }
 
 absl::Status EventDecoder::HandleNotice(const SseEvent& event) {
   auto value = ParseJson(event.data);
   if (!value.ok()) return event.name == "hint" ? Broken("it sent a hint that is not JSON") : absl::OkStatus();
   ++progress_;
-  const absl::string_view type = TextOf(FindMember(*value, {"type"}));
+  const absl::string_view type = JsonText(FindMember(*value, {"type"}));
   const bool ends = type == "error" || (event.name == "hint" && type == "warning");
   return ends ? HintError(*value, has_content()) : absl::OkStatus();
 }
@@ -135,19 +134,21 @@ absl::Status EventDecoder::Parts(std::vector<Part>& parts) const {
     return absl::OkStatus();
   };
   // The oldest dialect has no fragments.
-  if (auto status = add(FindMember(*response, {"thinking_content"}), Kind::kReasoning, kNoFragment); !status.ok()) return status;
+  if (auto status = add(FindMember(*response, {"thinking_content"}), Kind::kReasoning, kNoFragment); !status.ok())
+    return status;
   if (auto status = add(FindMember(*response, {"content"}), Kind::kAnswer, kNoFragment); !status.ok()) return status;
   const json::value* fragments = FindMember(*response, {"fragments"});
   if (fragments == nullptr || fragments->is_null()) return absl::OkStatus();
   if (!fragments->is_array()) return Broken("its fragments are no list");
   for (size_t i = 0; i < fragments->get_array().size(); ++i) {
     const json::value& fragment = fragments->get_array()[i];
-    const absl::string_view type = TextOf(FindMember(fragment, {"type"}));
+    const absl::string_view type = JsonText(FindMember(fragment, {"type"}));
     Kind kind = Kind::kOther;
     if (type == "RESPONSE") kind = Kind::kAnswer;
     if (type == "THINK" || type == "THINKING" || type == "REASONING") kind = Kind::kReasoning;
     if (type == "TEMPLATE_RESPONSE") kind = Kind::kRefusal;
-    if (auto status = add(kind == Kind::kOther ? nullptr : FindMember(fragment, {"content"}), kind, i); !status.ok()) return status;
+    if (auto status = add(kind == Kind::kOther ? nullptr : FindMember(fragment, {"content"}), kind, i); !status.ok())
+      return status;
   }
   return absl::OkStatus();
 }
@@ -199,8 +200,10 @@ void EventDecoder::Resynchronise(const std::vector<Part>& parts, std::vector<Cha
     absl::StrAppend(&reasoning_now, part.text);
   }
   // A continuation that brings only what is new begins with other text, or with none.
-  const bool fresh = continued && ((!answer_now.empty() && !absl::StartsWith(answer_now, answer) && !absl::StartsWith(answer, answer_now)) ||
-                                   (answer_now.empty() && reasoning_now.empty()));
+  const bool fresh =
+      continued &&
+      ((!answer_now.empty() && !absl::StartsWith(answer_now, answer) && !absl::StartsWith(answer, answer_now)) ||
+       (answer_now.empty() && reasoning_now.empty()));
   if (fresh) answer_known = reasoning_known = 0;
   const bool answer_fits = fresh || absl::StartsWith(answer_now, answer);
   const bool reasoning_fits = fresh || absl::StartsWith(reasoning_now, reasoning);
@@ -229,7 +232,8 @@ void EventDecoder::Resynchronise(const std::vector<Part>& parts, std::vector<Cha
 
 absl::Status EventDecoder::CheckStatus() {
   const json::value* response = Response(document_);
-  const absl::string_view word = response == nullptr ? absl::string_view() : TextOf(FindMember(*response, {"status"}));
+  const absl::string_view word =
+      response == nullptr ? absl::string_view() : JsonText(FindMember(*response, {"status"}));
   for (const StatusRow& row : kStatusWords) {
     if (row.word != word) continue;
     if (row.needs_text) {
@@ -260,12 +264,14 @@ absl::Status EventDecoder::FeedMessage(const json::value& message, std::vector<C
 }
 
 void EventDecoder::Finish(std::vector<ChatEvent>& events) {
-  if (std::string rest = markers_.Flush(); !rest.empty()) events.emplace_back().mutable_text()->set_text(std::move(rest));
+  if (std::string rest = markers_.Flush(); !rest.empty())
+    events.emplace_back().mutable_text()->set_text(std::move(rest));
   AppendCitations(document_.root(), markers_.marks(), events);
   std::vector<Part> parts;
   if (Parts(parts).ok()) {
     for (const Part& part : parts) {
-      if (part.kind == Kind::kRefusal && !part.text.empty()) events.emplace_back().mutable_refusal()->set_text(std::string(part.text));
+      if (part.kind == Kind::kRefusal && !part.text.empty())
+        events.emplace_back().mutable_refusal()->set_text(std::string(part.text));
     }
   }
   if (!options_.first_turn) return;

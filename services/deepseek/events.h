@@ -20,7 +20,7 @@ namespace switchyard::deepseek {
 
 /// How the platform ended the answer.
 enum class Ending {
-  kOpen,           // not yet
+  kOpen,  // not yet
   kStop,
   kLength,
   kIncomplete,     // cut: it may be continued
@@ -85,13 +85,13 @@ class EventDecoder final : public AnswerDecoder {
   std::optional<int64_t> response_message_id_;
   int64_t progress_ = 0;
 
-  std::vector<size_t> taken_;      // bytes of each part's text that have been looked at
-  std::string answer_;             // all the platform's answer text so far, marks included
-  std::string reasoning_;          // the same, with a line feed between two parts
+  std::vector<size_t> taken_;  // bytes of each part's text that have been looked at
+  std::string answer_;         // all the platform's answer text so far, marks included
+  std::string reasoning_;      // the same, with a line feed between two parts
   std::optional<size_t> last_thought_;
-  bool continuing_ = false;        // the next snapshot belongs to an answer that is partly known
-  bool replaying_ = false;         // the document is still behind what is known
-  bool closed_ = false;            // the platform ended the stream itself
+  bool continuing_ = false;  // the next snapshot belongs to an answer that is partly known
+  bool replaying_ = false;   // the document is still behind what is known
+  bool closed_ = false;      // the platform ended the stream itself
 };
 
 }  // namespace switchyard::deepseek

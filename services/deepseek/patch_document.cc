@@ -22,7 +22,8 @@ constexpr size_t kMaxParts = 16;
 constexpr int kMaxBatches = 4;
 
 absl::Status Broken(absl::string_view what) {
-  return MakeError(Reason::REASON_UPSTREAM_BROKEN, absl::StrCat("deepseek's answer broke off: ", what), {.cause = "protocol"});
+  return MakeError(Reason::REASON_UPSTREAM_BROKEN, absl::StrCat("deepseek's answer broke off: ", what),
+                   {.cause = "protocol"});
 }
 
 std::string Join(absl::string_view base, absl::string_view path) {
@@ -105,7 +106,9 @@ json::value* PatchDocument::Locate(absl::string_view path) {
 absl::Status PatchDocument::Change(absl::string_view path, absl::string_view operation, const json::value& value) {
   const bool text = HoldsText(path);
   // Very old captures send no operation at all and mean to append.
-  const bool append = operation == "APPEND" || (!operation_seen_ && (absl::EndsWith(path, "/content") || absl::EndsWith(path, "/thinking_content")));
+  const bool append =
+      operation == "APPEND" ||
+      (!operation_seen_ && (absl::EndsWith(path, "/content") || absl::EndsWith(path, "/thinking_content")));
   if (!append && operation != "SET") {
     return text ? Broken("it has an operation that is not known") : absl::OkStatus();
   }

@@ -28,7 +28,7 @@ struct Settings {
   std::string client_version;
   std::string locale;
   std::string timezone_offset;
-  int max_continuations = 0;          // of an answer that the platform cut: 0 to 50
+  int max_continuations = 0;           // of an answer that the platform cut: 0 to 50
   bool keep_citation_markers = false;  // leave "[reference:0]" in the text beside the citation
   absl::Duration idle_limit = absl::Seconds(60);
 

@@ -33,7 +33,9 @@ class Exchange {
       : settings_(settings),
         clock_(clock),
         turn_(turn),
-        decoder_({.search = turn.web_search(), .keep_markers = settings.keep_citation_markers, .first_turn = turn.conversation_ref().empty()}) {}
+        decoder_({.search = turn.web_search(),
+                  .keep_markers = settings.keep_citation_markers,
+                  .first_turn = turn.conversation_ref().empty()}) {}
 
   asio::awaitable<absl::StatusOr<FinishReason>> Run() {
     if (auto opened = co_await Open(); !opened.ok()) co_return opened;
@@ -81,7 +83,9 @@ class Exchange {
   asio::awaitable<absl::Status> Open() {
     if (!turn_.conversation_ref().empty()) {
       auto before = MessageRef::Parse(turn_.conversation_ref());
-      if (!before) co_return MakeError(Reason::REASON_INVALID_REQUEST, "conversation_id: it is not one of deepseek's", {.field = "conversation_id"});
+      if (!before)
+        co_return MakeError(Reason::REASON_INVALID_REQUEST, "conversation_id: it is not one of deepseek's",
+                            {.field = "conversation_id"});
       answer_.session = before->session;
       parent_ = before->message;
       answer_.message = before->message + kQuestionAndAnswer;
@@ -179,7 +183,8 @@ class Exchange {
   // An answer that cannot be continued is one that was cut: what is there of it stands.
   absl::StatusOr<std::unique_ptr<HttpResponse>> GiveUp(const absl::Status& why) {
     if (turn_.scope().ended()) return turn_.scope().status();
-    LogWarning("not_continued", {{"platform", kPlatform}, {"account", turn_.account().label}, {"reason", ReasonName(ReasonOf(why))}});
+    LogWarning("not_continued",
+               {{"platform", kPlatform}, {"account", turn_.account().label}, {"reason", ReasonName(ReasonOf(why))}});
     return std::unique_ptr<HttpResponse>();
   }
 
@@ -231,20 +236,23 @@ asio::awaitable<absl::Status> Perform(HttpClient& http, Scope& scope, HttpReques
 
 }  // namespace
 
-DeepSeekProvider::DeepSeekProvider(Settings settings, HttpClient& http, const Clock& clock) : settings_(std::move(settings)), http_(http), clock_(clock) {}
+DeepSeekProvider::DeepSeekProvider(Settings settings, HttpClient& http, const Clock& clock)
+    : settings_(std::move(settings)), http_(http), clock_(clock) {}
 
 asio::awaitable<absl::StatusOr<FinishReason>> DeepSeekProvider::Run(Turn& turn) {
   Exchange exchange(settings_, clock_, turn);
   co_return co_await exchange.Run();
 }
 
-asio::awaitable<absl::Status> DeepSeekProvider::StopGeneration(Scope& scope, const Account& account, const std::string& ref) {
+asio::awaitable<absl::Status> DeepSeekProvider::StopGeneration(Scope& scope, const Account& account,
+                                                               const std::string& ref) {
   const auto answer = MessageRef::Parse(ref);
   if (!answer) co_return absl::InternalError("not a reference to an answer");
   co_return co_await Perform(http_, scope, StopStream(settings_, account, *answer), clock_.Now());
 }
 
-asio::awaitable<absl::Status> DeepSeekProvider::DeleteConversation(Scope& scope, const Account& account, const std::string& ref) {
+asio::awaitable<absl::Status> DeepSeekProvider::DeleteConversation(Scope& scope, const Account& account,
+                                                                   const std::string& ref) {
   co_return co_await Perform(http_, scope, DeleteSession(settings_, account, ref), clock_.Now());
 }
 

@@ -19,8 +19,10 @@ class DeepSeekProvider final : public Provider {
 
   absl::string_view platform() const override { return kPlatform; }
   boost::asio::awaitable<absl::StatusOr<FinishReason>> Run(Turn& turn) override;
-  boost::asio::awaitable<absl::Status> StopGeneration(Scope& scope, const Account& account, const std::string& ref) override;
-  boost::asio::awaitable<absl::Status> DeleteConversation(Scope& scope, const Account& account, const std::string& ref) override;
+  boost::asio::awaitable<absl::Status> StopGeneration(Scope& scope, const Account& account,
+                                                      const std::string& ref) override;
+  boost::asio::awaitable<absl::Status> DeleteConversation(Scope& scope, const Account& account,
+                                                          const std::string& ref) override;
 
  private:
   Settings settings_;

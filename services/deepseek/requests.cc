@@ -43,12 +43,15 @@ std::string MessageRef::ToString() const { return absl::StrCat(session, "@", mes
 std::optional<MessageRef> MessageRef::Parse(absl::string_view text) {
   const size_t at = text.rfind('@');
   MessageRef ref;
-  if (at == absl::string_view::npos || at == 0 || !absl::SimpleAtoi(text.substr(at + 1), &ref.message)) return std::nullopt;
+  if (at == absl::string_view::npos || at == 0 || !absl::SimpleAtoi(text.substr(at + 1), &ref.message))
+    return std::nullopt;
   ref.session = std::string(text.substr(0, at));
   return ref;
 }
 
-HttpRequest CreateSession(const Settings& settings, const Account& account) { return Post(settings, account, kCreateSession, {}); }
+HttpRequest CreateSession(const Settings& settings, const Account& account) {
+  return Post(settings, account, kCreateSession, {});
+}
 
 HttpRequest DeleteSession(const Settings& settings, const Account& account, absl::string_view session) {
   json::object body;
@@ -91,7 +94,8 @@ HttpRequest Completion(const Settings& settings, const Account& account, const C
   return request;
 }
 
-HttpRequest Continue(const Settings& settings, const Account& account, const MessageRef& ref, const std::string& proof) {
+HttpRequest Continue(const Settings& settings, const Account& account, const MessageRef& ref,
+                     const std::string& proof) {
   json::object body;
   body["chat_session_id"] = ref.session;
   body["message_id"] = ref.message;

@@ -5,13 +5,11 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/http/retry_after.h"
 #include "services/common/status/reason.h"
 #include "services/common/text/json.h"
 #include "services/common/text/utf8.h"
-#include "services/common/text/views.h"
 
 namespace switchyard::deepseek {
 
@@ -37,14 +35,17 @@ constexpr std::array kCodes = {
     CodeRow{40001, Envelope::kEither, Reason::REASON_CREDENTIAL_EXPIRED, kExpired, "token"},
     CodeRow{40002, Envelope::kEither, Reason::REASON_CREDENTIAL_EXPIRED, kExpired, "token"},
     CodeRow{40003, Envelope::kEither, Reason::REASON_CREDENTIAL_EXPIRED, kExpired, "token"},
-    CodeRow{40301, Envelope::kEither, Reason::REASON_SIGNATURE_REFUSED, "deepseek refused the proof of work", "pow_refused"},
+    CodeRow{40301, Envelope::kEither, Reason::REASON_SIGNATURE_REFUSED, "deepseek refused the proof of work",
+            "pow_refused"},
     CodeRow{1001, Envelope::kEither, Reason::REASON_RATE_LIMITED, kLimited, "code_1001"},
     CodeRow{1201, Envelope::kEither, Reason::REASON_RATE_LIMITED, kLimited, "code_1201"},
-    CodeRow{1, Envelope::kInner, Reason::REASON_INVALID_REQUEST, "deepseek no longer has this conversation", "session_unknown"},
+    CodeRow{1, Envelope::kInner, Reason::REASON_INVALID_REQUEST, "deepseek no longer has this conversation",
+            "session_unknown"},
     CodeRow{5, Envelope::kInner, Reason::REASON_ACCOUNT_MUTED, "deepseek has muted the account", "muted"},
     CodeRow{10, Envelope::kInner, Reason::REASON_ACCOUNT_BANNED, "deepseek has banned the account", "banned"},
     CodeRow{11, Envelope::kInner, Reason::REASON_CLIENT_REFUSED, "deepseek refuses this device", "device_risk"},
-    CodeRow{26, Envelope::kInner, Reason::REASON_INTERNAL, "deepseek does not know the message that was to be continued", "message_unknown"},
+    CodeRow{26, Envelope::kInner, Reason::REASON_INTERNAL,
+            "deepseek does not know the message that was to be continued", "message_unknown"},
 };
 
 // What a hint's finish_reason says. Any other is trouble on the platform's side.
@@ -60,39 +61,15 @@ constexpr std::array kHints = {
 };
 
 absl::Status Changed(absl::string_view what, absl::string_view cause) {
-  return MakeError(Reason::REASON_UPSTREAM_CHANGED, absl::StrCat("deepseek's answer was not understood: ", what), {.cause = std::string(cause)});
+  return MakeError(Reason::REASON_UPSTREAM_CHANGED, absl::StrCat("deepseek's answer was not understood: ", what),
+                   {.cause = std::string(cause)});
 }
 
-std::optional<int64_t> Whole(const json::value* value) {
-  if (value == nullptr) return std::nullopt;
-  if (value->is_int64()) return value->get_int64();
-  int64_t number;
-  if (value->is_string() && absl::SimpleAtoi(ToAbsl(value->get_string()), &number)) return number;
-  return std::nullopt;
-}
-
-absl::string_view Text(const json::value* value) {
-  return value != nullptr && value->is_string() ? ToAbsl(value->get_string()) : absl::string_view();
-}
-
-// Unix seconds as a number or as text, or RFC 3339, in one of three places.
 std::optional<absl::Time> MuteEnd(const json::value& data) {
   const json::value* until = FindMember(data, {"biz_data", "mute_until"});
   if (until == nullptr) until = FindMember(data, {"biz_data", "chat", "mute_until"});
   if (until == nullptr) until = FindMember(data, {"biz_data", "user", "chat", "mute_until"});
-  if (until == nullptr) return std::nullopt;
-  double seconds = 0;
-  absl::Time time;
-  if (absl::ParseTime(absl::RFC3339_full, Text(until), &time, nullptr)) return time;
-  if (until->is_number()) {
-    json::error_code error;
-    seconds = until->to_number<double>(error);
-  } else if (!absl::SimpleAtod(Text(until), &seconds)) {
-    return std::nullopt;
-  }
-  constexpr double kFarFuture = 1e11;
-  if (!(seconds > 0) || seconds > kFarFuture) return std::nullopt;
-  return absl::FromUnixSeconds(static_cast<int64_t>(seconds));
+  return JsonTime(until);
 }
 
 absl::Status CodeError(int64_t code, Envelope where, absl::string_view said, std::optional<absl::Time> until) {
@@ -103,7 +80,8 @@ absl::Status CodeError(int64_t code, Envelope where, absl::string_view said, std
     if (row.reason == Reason::REASON_ACCOUNT_MUTED) extras.until = until;
     if (row.reason == Reason::REASON_INVALID_REQUEST) extras.field = "conversation_id";
     std::string message(row.message);
-    if (row.reason == Reason::REASON_ACCOUNT_MUTED && until) absl::StrAppend(&message, " until ", absl::FormatTime(absl::RFC3339_sec, *until, absl::UTCTimeZone()));
+    if (row.reason == Reason::REASON_ACCOUNT_MUTED && until)
+      absl::StrAppend(&message, " until ", absl::FormatTime(absl::RFC3339_sec, *until, absl::UTCTimeZone()));
     return MakeError(row.reason, message, std::move(extras));
   }
   std::string message = absl::StrCat("deepseek answered with error ", code);
@@ -112,7 +90,8 @@ absl::Status CodeError(int64_t code, Envelope where, absl::string_view said, std
 }
 
 absl::Status Refused(absl::string_view cause) {
-  return MakeError(Reason::REASON_CLIENT_REFUSED, "deepseek refuses this relay's address or client for now", {.cause = std::string(cause)});
+  return MakeError(Reason::REASON_CLIENT_REFUSED, "deepseek refuses this relay's address or client for now",
+                   {.cause = std::string(cause)});
 }
 
 /// An error by the HTTP status alone; OK if the body has to be looked at.
@@ -128,7 +107,8 @@ absl::Status HttpError(const Answer& answer, absl::Time now) {
     return MakeError(Reason::REASON_RATE_LIMITED, kLimited, {.retry_after = wait, .cause = "http_429"});
   }
   if (status >= 500) {
-    return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, absl::StrCat("deepseek answered with HTTP status ", status), {.cause = "http_5xx"});
+    return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, absl::StrCat("deepseek answered with HTTP status ", status),
+                     {.cause = "http_5xx"});
   }
   if (status != 200) return Changed(absl::StrCat("HTTP status ", status), "http_status");
   if (absl::StrContains(answer.headers.Get("content-type"), "html")) return Refused("html");
@@ -141,14 +121,14 @@ absl::StatusOr<json::value> ReadEnvelope(const Answer& answer, absl::Time now) {
   if (auto status = HttpError(answer, now); !status.ok()) return status;
   auto root = ParseJson(answer.body);
   if (!root.ok()) return Changed("it is not JSON", "envelope");
-  const auto code = Whole(FindMember(*root, {"code"}));
+  const auto code = JsonWhole(FindMember(*root, {"code"}));
   if (!code) return Changed("it has no code", "envelope");
-  if (*code != 0) return CodeError(*code, Envelope::kOuter, Text(FindMember(*root, {"msg"})), std::nullopt);
+  if (*code != 0) return CodeError(*code, Envelope::kOuter, JsonText(FindMember(*root, {"msg"})), std::nullopt);
   const json::value* data = FindMember(*root, {"data"});
   if (data == nullptr || !data->is_object()) return Changed("it has no data", "envelope");
-  const auto inner = Whole(FindMember(*data, {"biz_code"}));
+  const auto inner = JsonWhole(FindMember(*data, {"biz_code"}));
   if (!inner) return Changed("it has no inner code", "envelope");
-  const absl::string_view said = Text(FindMember(*data, {"biz_msg"}));
+  const absl::string_view said = JsonText(FindMember(*data, {"biz_msg"}));
   // The one message that shares its code with a mute: about titles, and harmless.
   if (*inner == 5 && said == "EMPTY_CHAT_SESSION") return json::value(nullptr);
   if (*inner != 0) return CodeError(*inner, Envelope::kInner, said, MuteEnd(*data));
@@ -168,7 +148,8 @@ absl::Status NoStream(const Answer& answer, absl::Time now) {
 json::value WholeMessage(const Answer& answer) {
   constexpr int64_t kWholeMessage = 22;
   auto root = ParseJson(answer.body);
-  if (answer.http_status != 200 || !root.ok() || Whole(FindMember(*root, {"data", "biz_code"})) != kWholeMessage) return nullptr;
+  if (answer.http_status != 200 || !root.ok() || JsonWhole(FindMember(*root, {"data", "biz_code"})) != kWholeMessage)
+    return nullptr;
   for (const absl::string_view name : {"response", "response_message", "message"}) {
     const json::value* message = FindMember(*root, {"data", "biz_data", name});
     if (message != nullptr && message->is_object()) return *message;
@@ -181,8 +162,8 @@ bool IsUnknownSession(const absl::Status& status) { return DetailOf(status).caus
 absl::StatusOr<std::string> SessionId(const json::value& biz_data) {
   if (biz_data.is_null()) return Refused("no_session");
   // Until early 2026 the session was biz_data itself.
-  absl::string_view id = Text(FindMember(biz_data, {"chat_session", "id"}));
-  if (id.empty()) id = Text(FindMember(biz_data, {"id"}));
+  absl::string_view id = JsonText(FindMember(biz_data, {"chat_session", "id"}));
+  if (id.empty()) id = JsonText(FindMember(biz_data, {"id"}));
   if (id.empty() || id.size() > 128) return Changed("a new conversation has no id", "session_id");
   return std::string(id);
 }
@@ -190,14 +171,14 @@ absl::StatusOr<std::string> SessionId(const json::value& biz_data) {
 absl::StatusOr<DeepSeekProofOfWork> Challenge(const json::value& biz_data, absl::string_view target_path) {
   const json::value* challenge = FindMember(biz_data, {"challenge"});
   if (challenge == nullptr || !challenge->is_object()) return Changed("there is no challenge in it", "challenge");
-  const auto difficulty = Whole(FindMember(*challenge, {"difficulty"}));
-  const auto expire_at = Whole(FindMember(*challenge, {"expire_at"}));
+  const auto difficulty = JsonWhole(FindMember(*challenge, {"difficulty"}));
+  const auto expire_at = JsonWhole(FindMember(*challenge, {"expire_at"}));
   DeepSeekProofOfWork work;
-  work.set_algorithm(std::string(Text(FindMember(*challenge, {"algorithm"}))));
-  work.set_challenge(std::string(Text(FindMember(*challenge, {"challenge"}))));
-  work.set_salt(std::string(Text(FindMember(*challenge, {"salt"}))));
-  work.set_signature(std::string(Text(FindMember(*challenge, {"signature"}))));
-  work.set_target_path(std::string(Text(FindMember(*challenge, {"target_path"}))));
+  work.set_algorithm(std::string(JsonText(FindMember(*challenge, {"algorithm"}))));
+  work.set_challenge(std::string(JsonText(FindMember(*challenge, {"challenge"}))));
+  work.set_salt(std::string(JsonText(FindMember(*challenge, {"salt"}))));
+  work.set_signature(std::string(JsonText(FindMember(*challenge, {"signature"}))));
+  work.set_target_path(std::string(JsonText(FindMember(*challenge, {"target_path"}))));
   if (!difficulty || !expire_at || work.challenge().empty() || work.salt().empty() || work.signature().empty()) {
     return Changed("the challenge lacks something", "challenge");
   }
@@ -208,37 +189,46 @@ absl::StatusOr<DeepSeekProofOfWork> Challenge(const json::value& biz_data, absl:
 }
 
 absl::Status HintError(const json::value& hint, bool has_content) {
-  const absl::string_view finish_reason = Text(FindMember(hint, {"finish_reason"}));
+  const absl::string_view finish_reason = JsonText(FindMember(hint, {"finish_reason"}));
   for (const HintRow& row : kHints) {
     if (row.finish_reason == finish_reason) return MakeError(row.reason, row.message, {.cause = "hint"});
   }
   std::string message = "deepseek ended the turn";
-  if (const absl::string_view said = Text(FindMember(hint, {"content"})); !said.empty()) absl::StrAppend(&message, ": ", CleanQuote(said, kQuoteLength));
+  if (const absl::string_view said = JsonText(FindMember(hint, {"content"})); !said.empty())
+    absl::StrAppend(&message, ": ", CleanQuote(said, kQuoteLength));
   const Reason reason = has_content ? Reason::REASON_UPSTREAM_BROKEN : Reason::REASON_UPSTREAM_UNAVAILABLE;
   return MakeError(reason, message, {.cause = "hint"});
 }
 
 absl::Status InStreamError(const json::object& object) {
   const json::value value(object);
-  const auto code = Whole(FindMember(value, {"code"}));
-  if (code && *code != 0) return CodeError(*code, Envelope::kOuter, Text(FindMember(value, {"msg"})), std::nullopt);
+  const auto code = JsonWhole(FindMember(value, {"code"}));
+  if (code && *code != 0) return CodeError(*code, Envelope::kOuter, JsonText(FindMember(value, {"msg"})), std::nullopt);
   const json::value* data = FindMember(value, {"data"});
-  const auto inner = data == nullptr ? std::nullopt : Whole(FindMember(*data, {"biz_code"}));
-  if (inner && *inner != 0) return CodeError(*inner, Envelope::kInner, Text(FindMember(*data, {"biz_msg"})), MuteEnd(*data));
+  const auto inner = data == nullptr ? std::nullopt : JsonWhole(FindMember(*data, {"biz_code"}));
+  if (inner && *inner != 0)
+    return CodeError(*inner, Envelope::kInner, JsonText(FindMember(*data, {"biz_msg"})), MuteEnd(*data));
   const json::value* error = FindMember(value, {"error"});
   if (error == nullptr || error->is_null()) return absl::OkStatus();
-  absl::string_view said = Text(error);
-  if (said.empty()) said = Text(FindMember(*error, {"message"}));
-  return MakeError(Reason::REASON_UPSTREAM_BROKEN, absl::StrCat("deepseek's answer broke off", said.empty() ? "" : ": ", CleanQuote(said, kQuoteLength)),
-                   {.cause = "in_stream_error"});
+  absl::string_view said = JsonText(error);
+  if (said.empty()) said = JsonText(FindMember(*error, {"message"}));
+  return MakeError(
+      Reason::REASON_UPSTREAM_BROKEN,
+      absl::StrCat("deepseek's answer broke off", said.empty() ? "" : ": ", CleanQuote(said, kQuoteLength)),
+      {.cause = "in_stream_error"});
 }
 
 absl::Status StatusError(absl::string_view word) {
   if (word == "CONTEXT_LENGTH_EXCEEDED" || word == "CONTENT_TOO_LONG") {
-    return MakeError(Reason::REASON_CONTEXT_TOO_LONG, "the conversation is longer than deepseek takes", {.field = "messages", .cause = "status"});
+    return MakeError(Reason::REASON_CONTEXT_TOO_LONG, "the conversation is longer than deepseek takes",
+                     {.field = "messages", .cause = "status"});
   }
-  if (word == "CONTENT_EMPTY") return MakeError(Reason::REASON_UPSTREAM_EMPTY, "deepseek ended its answer without having said anything", {.cause = "status"});
-  return MakeError(Reason::REASON_UPSTREAM_BROKEN, absl::StrCat("deepseek gave up before it said anything (", CleanQuote(word, 40), ")"), {.cause = "status"});
+  if (word == "CONTENT_EMPTY")
+    return MakeError(Reason::REASON_UPSTREAM_EMPTY, "deepseek ended its answer without having said anything",
+                     {.cause = "status"});
+  return MakeError(Reason::REASON_UPSTREAM_BROKEN,
+                   absl::StrCat("deepseek gave up before it said anything (", CleanQuote(word, 40), ")"),
+                   {.cause = "status"});
 }
 
 }  // namespace switchyard::deepseek

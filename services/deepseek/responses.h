@@ -40,7 +40,8 @@ bool IsUnknownSession(const absl::Status& status);
 absl::StatusOr<std::string> SessionId(const boost::json::value& biz_data);
 
 /// `biz_data` of challenge creation. UPSTREAM_CHANGED if it is no challenge for `target_path`.
-absl::StatusOr<signing::v1::DeepSeekProofOfWork> Challenge(const boost::json::value& biz_data, absl::string_view target_path);
+absl::StatusOr<signing::v1::DeepSeekProofOfWork> Challenge(const boost::json::value& biz_data,
+                                                           absl::string_view target_path);
 
 /// A hint that ends the turn. @param has_content whether the answer had begun
 absl::Status HintError(const boost::json::value& hint, bool has_content);

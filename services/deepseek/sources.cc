@@ -19,8 +19,7 @@ namespace {
 const json::array* List(const json::value* value) { return value == nullptr ? nullptr : value->if_array(); }
 
 std::string Text(const json::value& object, absl::string_view name) {
-  const json::value* value = FindMember(object, {name});
-  return value != nullptr && value->is_string() ? std::string(ToAbsl(value->get_string())) : std::string();
+  return std::string(JsonText(FindMember(object, {name})));
 }
 
 /// One result of a search, once at one place.
@@ -73,7 +72,9 @@ void AddNumbered(const json::array& results, const CitationMarkers::Mark& mark, 
 }  // namespace
 
 bool HasSources(const json::value& document) {
-  if (const json::array* results = List(FindMember(document, {"response", "search_results"})); results != nullptr && !results->empty()) return true;
+  if (const json::array* results = List(FindMember(document, {"response", "search_results"}));
+      results != nullptr && !results->empty())
+    return true;
   const json::array* fragments = List(FindMember(document, {"response", "fragments"}));
   if (fragments == nullptr) return false;
   for (const json::value& fragment : *fragments) {
@@ -82,7 +83,8 @@ bool HasSources(const json::value& document) {
   return false;
 }
 
-void AppendCitations(const json::value& document, const std::vector<CitationMarkers::Mark>& marks, std::vector<ChatEvent>& events) {
+void AppendCitations(const json::value& document, const std::vector<CitationMarkers::Mark>& marks,
+                     std::vector<ChatEvent>& events) {
   Citations citations(events);
   const json::array* fragments = List(FindMember(document, {"response", "fragments"}));
   const json::array* results = List(FindMember(document, {"response", "search_results"}));

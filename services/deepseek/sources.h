@@ -15,6 +15,7 @@ namespace switchyard::deepseek {
 bool HasSources(const boost::json::value& document);
 
 /// Appends a citation for every source that a mark names. Marks that name none are passed over.
-void AppendCitations(const boost::json::value& document, const std::vector<CitationMarkers::Mark>& marks, std::vector<chat::v1::ChatEvent>& events);
+void AppendCitations(const boost::json::value& document, const std::vector<CitationMarkers::Mark>& marks,
+                     std::vector<chat::v1::ChatEvent>& events);
 
 }  // namespace switchyard::deepseek

@@ -29,15 +29,26 @@ struct Row {
   absl::string_view advice;
 };
 constexpr std::array kRows = {
-    Row{Account::STATE_COOLING_DOWN, Reason::REASON_RATE_LIMITED, "is being limited by the platform", "Wait; it is used again by itself."},
-    Row{Account::STATE_EXPIRED, Reason::REASON_CREDENTIAL_EXPIRED, "has an expired token", "Log in on the platform's site and put the new token into .env."},
-    Row{Account::STATE_MUTED, Reason::REASON_ACCOUNT_MUTED, "is muted by the platform", "Wait until the mute ends, and send less."},
-    Row{Account::STATE_BANNED, Reason::REASON_ACCOUNT_BANNED, "is banned by the platform", "Ask the platform's support, or use another account of yours."},
-    Row{Account::STATE_CAPTCHA_PENDING, Reason::REASON_CAPTCHA_PENDING, "is asked by the platform to prove that a human uses it", "Open the platform's site in a browser and answer what it asks."},
-    Row{Account::STATE_QUOTA_SPENT, Reason::REASON_QUOTA_SPENT, "has spent its quota", "Wait for the platform's next period, or use another account of yours."},
-    Row{Account::STATE_NEEDS_LOGIN, Reason::REASON_CREDENTIAL_EXPIRED, "needs a new login", "Log in on the platform's site and put the new token into .env."},
-    Row{Account::STATE_CLIENT_REFUSED, Reason::REASON_CLIENT_REFUSED, "cannot be used from here: the platform refuses this address or client", "Use the platform's site from this machine to see what it says; check for a newer Switchyard."},
-    Row{Account::STATE_WRONG_FORM, Reason::REASON_CREDENTIAL_EXPIRED, "has a value that cannot be a token", "Copy the token again as the README says."},
+    Row{Account::STATE_COOLING_DOWN, Reason::REASON_RATE_LIMITED, "is being limited by the platform",
+        "Wait; it is used again by itself."},
+    Row{Account::STATE_EXPIRED, Reason::REASON_CREDENTIAL_EXPIRED, "has an expired token",
+        "Log in on the platform's site and put the new token into .env."},
+    Row{Account::STATE_MUTED, Reason::REASON_ACCOUNT_MUTED, "is muted by the platform",
+        "Wait until the mute ends, and send less."},
+    Row{Account::STATE_BANNED, Reason::REASON_ACCOUNT_BANNED, "is banned by the platform",
+        "Ask the platform's support, or use another account of yours."},
+    Row{Account::STATE_CAPTCHA_PENDING, Reason::REASON_CAPTCHA_PENDING,
+        "is asked by the platform to prove that a human uses it",
+        "Open the platform's site in a browser and answer what it asks."},
+    Row{Account::STATE_QUOTA_SPENT, Reason::REASON_QUOTA_SPENT, "has spent its quota",
+        "Wait for the platform's next period, or use another account of yours."},
+    Row{Account::STATE_NEEDS_LOGIN, Reason::REASON_CREDENTIAL_EXPIRED, "needs a new login",
+        "Log in on the platform's site and put the new token into .env."},
+    Row{Account::STATE_CLIENT_REFUSED, Reason::REASON_CLIENT_REFUSED,
+        "cannot be used from here: the platform refuses this address or client",
+        "Use the platform's site from this machine to see what it says; check for a newer Switchyard."},
+    Row{Account::STATE_WRONG_FORM, Reason::REASON_CREDENTIAL_EXPIRED, "has a value that cannot be a token",
+        "Copy the token again as the README says."},
 };
 
 const Row* RowOf(Account::State state) {
@@ -67,7 +78,8 @@ bool AccountHealth::Apply(const Report& report, absl::Time now, Random& random) 
       // Turns that were limited together count as one, and the second does not shorten the wait.
       const int attempt = usable ? limited_in_a_row_++ : std::max(limited_in_a_row_ - 1, 0);
       absl::Duration wait = BackoffDelay(kCoolDown, attempt, random);
-      if (report.has_retry_after()) wait = absl::Seconds(report.retry_after().seconds()) + absl::Nanoseconds(report.retry_after().nanos());
+      if (report.has_retry_after())
+        wait = absl::Seconds(report.retry_after().seconds()) + absl::Nanoseconds(report.retry_after().nanos());
       const absl::Time until = now + std::clamp(wait, kShortest, kLongest);
       until_ = usable ? until : std::max(until_, until);
       state_ = Account::STATE_COOLING_DOWN;
@@ -114,13 +126,15 @@ absl::Status StateError(AccountHealth::State state, absl::Time until, absl::Time
   std::string when;
   if (until != absl::InfinitePast()) {
     // Rounded up: who comes back after it finds the account ready.
-    if (row->reason == Reason::REASON_RATE_LIMITED) extras.retry_after = absl::Ceil(std::max(until - now, kShortest), absl::Seconds(1));
+    if (row->reason == Reason::REASON_RATE_LIMITED)
+      extras.retry_after = absl::Ceil(std::max(until - now, kShortest), absl::Seconds(1));
     if (row->reason == Reason::REASON_ACCOUNT_MUTED || row->reason == Reason::REASON_QUOTA_SPENT) {
       extras.until = until;
       when = absl::StrCat(" until ", absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", until, absl::UTCTimeZone()));
     }
   }
-  return MakeError(row->reason, absl::StrCat("The account ", label, " ", row->what, when, ". ", row->advice), std::move(extras));
+  return MakeError(row->reason, absl::StrCat("The account ", label, " ", row->what, when, ". ", row->advice),
+                   std::move(extras));
 }
 
 std::string AdviceFor(AccountHealth::State state) {

@@ -20,8 +20,8 @@ class AccountHealth {
   /// As remembered from an earlier process. A cool-down is not remembered: it is short.
   AccountHealth(State state, absl::Time until) : state_(state), until_(until) {}
 
-  /// Takes an outcome. A success does not end a refusal that is under way, nor a limit shorten one: the turn may have begun
-  /// before it. @return whether the state changed in a way worth remembering.
+  /// Takes an outcome. A success does not end a refusal that is under way, nor a limit shorten one: the turn may have
+  /// begun before it. @return whether the state changed in a way worth remembering.
   bool Apply(const Report& report, absl::Time now, Random& random);
 
   /// The state at `now`: a mute or cool-down that is over is STATE_READY.

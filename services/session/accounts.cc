@@ -60,7 +60,8 @@ absl::Status Accounts::Load(const Config& config) {
       account.health = AccountHealth(ProtoAccount::STATE_WRONG_FORM, absl::InfinitePast());
       account.advice = std::string(normal.status().message());
     }
-    const auto known = std::find_if(stored->begin(), stored->end(), [&](const StoredAccount& one) { return one.label == configured.label; });
+    const auto known = std::find_if(stored->begin(), stored->end(),
+                                    [&](const StoredAccount& one) { return one.label == configured.label; });
     // A changed value in .env is a new login: what was known of the old one is void.
     if (normal.ok() && known != stored->end() && known->fingerprint == account.fingerprint) {
       const auto state = static_cast<ProtoAccount::State>(known->state);
@@ -68,7 +69,8 @@ absl::Status Accounts::Load(const Config& config) {
       if (!known->token.empty()) account.token = account.adopted = known->token;
       account.token_version = std::max<int64_t>(known->token_version, 1);
     }
-    if (!account.advice.empty()) LogWarning("account_value", {{"account", configured.label}, {"advice", account.advice}});
+    if (!account.advice.empty())
+      LogWarning("account_value", {{"account", configured.label}, {"advice", account.advice}});
     Remember(configured.label);
   }
   for (const StoredConversation& one : *conversations) {
@@ -87,10 +89,12 @@ void Accounts::AddPool(const std::string& name, const ProviderConfig& limits) {
 absl::StatusOr<std::string> Accounts::AdmitOwn(const std::string& platform, const Secret& token) {
   absl::MutexLock lock(&mutex_);
   const auto refresher = refreshers_.find(platform);
-  if (refresher == refreshers_.end()) return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat(platform, " is not served here."));
+  if (refresher == refreshers_.end())
+    return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat(platform, " is not served here."));
   auto normal = refresher->second->Normalise(token);
   if (!normal.ok()) {
-    return MakeError(Reason::REASON_INVALID_REQUEST, absl::StrCat("The token passed with the request cannot be used: ", normal.status().message()),
+    return MakeError(Reason::REASON_INVALID_REQUEST,
+                     absl::StrCat("The token passed with the request cannot be used: ", normal.status().message()),
                      {.field = "credential", .cause = "wrong_form"});
   }
   const std::string fingerprint = dependencies_.sealer.Fingerprint(normal->value.Reveal());
@@ -116,14 +120,16 @@ void Accounts::ForgetIdleOwn() {
   for (auto at = accounts_.begin(); at != accounts_.end();) {
     const auto& [label, account] = *at;
     const auto pool = pools_.find(account.pool);
-    const bool idle = account.own && now - account.last_used > kOwnIdle && account.health.Usable(now) && pool->second.waiting.empty() &&
-                      pool->second.table->in_flight(label) == 0 && ledger_.Count(label) == 0;
+    const bool idle = account.own && now - account.last_used > kOwnIdle && account.health.Usable(now) &&
+                      pool->second.waiting.empty() && pool->second.table->in_flight(label) == 0 &&
+                      ledger_.Count(label) == 0;
     if (!idle) {
       ++at;
       continue;
     }
     // The timer belongs to its thread and may be firing there; it goes after what was posted for it.
-    boost::asio::post(dependencies_.executor, [timer = std::shared_ptr<boost::asio::steady_timer>(std::move(pool->second.timer))] {});
+    boost::asio::post(dependencies_.executor,
+                      [timer = std::shared_ptr<boost::asio::steady_timer>(std::move(pool->second.timer))] {});
     pools_.erase(pool);
     at = accounts_.erase(at);
   }
@@ -191,16 +197,19 @@ void Accounts::Settle(const std::string& name, Pool& pool) {
     reply(std::move(result));
   };
   // Grants come first: who can be served has not waited too long, were it by a moment.
-  const auto usable = [&](const std::string& label) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return accounts_[label].health.Usable(wall); };
+  const auto usable = [&](const std::string& label)
+                          ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return accounts_[label].health.Usable(wall); };
   for (const LeaseTable::Grant& grant : pool.table->GrantReady(now, usable)) answer(grant.id, GrantOf(grant.account));
   for (const LeaseTable::Id id : pool.table->TakeOverdue(now)) {
-    answer(id, MakeError(Reason::REASON_ACCOUNT_BUSY, "Every account of this platform stayed busy for too long. Try again later, or add an account.",
+    answer(id, MakeError(Reason::REASON_ACCOUNT_BUSY,
+                         "Every account of this platform stayed busy for too long. Try again later, or add an account.",
                          {.retry_after = pool.table->EstimatedWait(now), .cause = "queue_timeout"}));
   }
   // Those whose every account fell ill while they waited.
   std::vector<std::pair<LeaseTable::Id, absl::Status>> refused;
   for (const auto& [id, waiting] : pool.waiting) {
-    if (absl::Status status = RefusalFor(name, waiting.first); !status.ok()) refused.emplace_back(id, std::move(status));
+    if (absl::Status status = RefusalFor(name, waiting.first); !status.ok())
+      refused.emplace_back(id, std::move(status));
   }
   for (auto& [id, status] : refused) {
     pool.table->Withdraw(id);
@@ -223,21 +232,28 @@ absl::Status Accounts::RefusalFor(const std::string& name, const LeaseWish& wish
     }
     if (account.health.Usable(now)) return absl::OkStatus();
     // Of several sick accounts, the one that is well again first says most.
-    const bool sooner = candidate == nullptr || (account.health.until() != absl::InfinitePast() &&
-                                                 (candidate->health.until() == absl::InfinitePast() || account.health.until() < candidate->health.until()));
+    const bool sooner =
+        candidate == nullptr ||
+        (account.health.until() != absl::InfinitePast() &&
+         (candidate->health.until() == absl::InfinitePast() || account.health.until() < candidate->health.until()));
     if (sooner) {
       candidate = &account;
       candidate_label = &label;
     }
   }
-  if (candidate != nullptr) return StateError(candidate->health.StateAt(now), candidate->health.until(), now, *candidate_label);
-  if (excluded) return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat("There is no other account for ", name, "."));
-  if (!wish.account.empty()) return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat("There is no account ", wish.account, " for ", name, "."));
+  if (candidate != nullptr)
+    return StateError(candidate->health.StateAt(now), candidate->health.until(), now, *candidate_label);
+  if (excluded)
+    return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat("There is no other account for ", name, "."));
+  if (!wish.account.empty())
+    return MakeError(Reason::REASON_CREDENTIAL_MISSING,
+                     absl::StrCat("There is no account ", wish.account, " for ", name, "."));
   std::string variable;
   for (const PlatformDefaults& platform : Platforms()) {
     if (platform.name == name) variable = std::string(platform.token_variable);
   }
-  return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat("There is no account for ", name, ". Put its token into .env as ", variable, "."));
+  return MakeError(Reason::REASON_CREDENTIAL_MISSING,
+                   absl::StrCat("There is no account for ", name, ". Put its token into .env as ", variable, "."));
 }
 
 Accounts::Granted Accounts::GrantOf(const std::string& label) {
@@ -319,7 +335,8 @@ void Accounts::Tell(const std::string& label, const session::v1::LeaseEvent& eve
   }
 }
 
-std::optional<Accounts::Granted> Accounts::TokenRefused(const std::string& label, int64_t version, ListenerId reporter) {
+std::optional<Accounts::Granted> Accounts::TokenRefused(const std::string& label, int64_t version,
+                                                        ListenerId reporter) {
   absl::MutexLock lock(&mutex_);
   const auto found = accounts_.find(label);
   if (found == accounts_.end()) return std::nullopt;
@@ -339,7 +356,8 @@ void Accounts::AdoptToken(const std::string& label, Secret token) {
   if (found == accounts_.end() || found->second.own || found->second.token == token) return;
   StoredAccount stored = ToStored(label, found->second);
   stored.token = token;
-  const int64_t version = stored.token_version = std::max(found->second.token_version, found->second.newest_version) + 1;
+  const int64_t version = stored.token_version =
+      std::max(found->second.token_version, found->second.newest_version) + 1;
   found->second.newest_version = version;
   // Nobody gets the new token before it is durable.
   dependencies_.store.Write(Store::PutAccount{std::move(stored)}, [this, label, token, version](absl::Status status) {
@@ -384,7 +402,8 @@ void Accounts::LeaseEnded(const std::string& label, const std::set<std::string>&
   for (const std::string& ref : refs) {
     const Ledger::Entry* entry = ledger_.Find(label, ref);
     if (entry != nullptr && entry->failures > 0) {
-      dependencies_.store.Write(Store::PutConversation{{label, ref, ToMillis(entry->opened), entry->failures}}, nullptr);
+      dependencies_.store.Write(Store::PutConversation{{label, ref, ToMillis(entry->opened), entry->failures}},
+                                nullptr);
     }
   }
 }
@@ -404,7 +423,8 @@ ProtoAccount Accounts::Describe(const std::string& label, const Account& account
     described.set_queued(pool->second.table->queued());
   }
   described.set_pending_conversations(ledger_.CountPending(label));
-  if (account.last_used != absl::InfinitePast()) described.mutable_last_used()->set_seconds(absl::ToUnixSeconds(account.last_used));
+  if (account.last_used != absl::InfinitePast())
+    described.mutable_last_used()->set_seconds(absl::ToUnixSeconds(account.last_used));
   described.set_advice(account.advice.empty() ? AdviceFor(described.state()) : account.advice);
   return described;
 }
@@ -442,7 +462,14 @@ std::optional<Accounts::Checkable> Accounts::ForCheck(const std::string& label) 
 }
 
 StoredAccount Accounts::ToStored(const std::string& label, const Account& account) {
-  return {label, account.platform, account.fingerprint, account.health.stored_state(), ToMillis(account.health.until()), account.adopted, account.token_version, "{}"};
+  return {label,
+          account.platform,
+          account.fingerprint,
+          account.health.stored_state(),
+          ToMillis(account.health.until()),
+          account.adopted,
+          account.token_version,
+          "{}"};
 }
 
 void Accounts::Remember(const std::string& label) {

@@ -1,8 +1,8 @@
 // Every account of every platform: who holds it, how it fares, what it has left to clean up. The state behind
 // SessionService; the rules themselves are in LeaseTable, AccountHealth and Ledger.
 //
-// Thread-safe: one mutex, held briefly and never while anything is waited for. Destroyed after the event loops stopped and
-// before they are destroyed.
+// Thread-safe: one mutex, held briefly and never while anything is waited for. Destroyed after the event loops stopped
+// and before they are destroyed.
 #pragma once
 
 #include <functional>
@@ -56,13 +56,13 @@ class Accounts {
   /// Joins configuration and store. Fails only if the store cannot be read.
   absl::Status Load(const Config& config);
 
-  /// The pool in which a caller's own token is lent: a single account, known by a keyed digest, with the platform's limits, that
-  /// lives in memory alone. What is opened with it cannot be cleaned up after a restart. @return the pool, which is the
-  /// account's label too. INVALID_ARGUMENT if the value cannot be a token of the platform.
+  /// The pool in which a caller's own token is lent: a single account, known by a keyed digest, with the platform's
+  /// limits, that lives in memory alone. What is opened with it cannot be cleaned up after a restart. @return the pool,
+  /// which is the account's label too. INVALID_ARGUMENT if the value cannot be a token of the platform.
   absl::StatusOr<std::string> AdmitOwn(const std::string& platform, const Secret& token);
 
-  /// Asks for a lease. `pool` is a platform, or what AdmitOwn() answered. @return an id for Withdraw(), and the position in
-  /// the queue if it has to wait.
+  /// Asks for a lease. `pool` is a platform, or what AdmitOwn() answered. @return an id for Withdraw(), and the
+  /// position in the queue if it has to wait.
   struct Queued {
     LeaseTable::Id id = 0;
     std::optional<int> position;
@@ -72,8 +72,8 @@ class Accounts {
   bool Withdraw(const std::string& pool, LeaseTable::Id id);
   void Release(const std::string& pool, const std::string& account);
 
-  /// Tells the holders of an account what concerns them all: a newer token, or that the account is withdrawn. Called under
-  /// the lock: it posts and returns.
+  /// Tells the holders of an account what concerns them all: a newer token, or that the account is withdrawn. Called
+  /// under the lock: it posts and returns.
   using Listener = std::function<void(const session::v1::LeaseEvent& event)>;
   using ListenerId = int64_t;
   ListenerId Listen(const std::string& account, Listener listener);
@@ -86,8 +86,8 @@ class Accounts {
   };
   absl::StatusOr<CleanUp> AcquireCleanUp(const std::string& platform);
 
-  /// What a turn says of its account. Success does not end a refusal: the turn may have begun before it. If the account is
-  /// withdrawn by it, every listener but the `reporter` is told.
+  /// What a turn says of its account. Success does not end a refusal: the turn may have begun before it. If the account
+  /// is withdrawn by it, every listener but the `reporter` is told.
   void Report(const std::string& account, const session::v1::ReportOutcome& outcome, ListenerId reporter);
   /// What the platform says of the credential itself: ends any earlier state.
   void Checked(const std::string& account, const session::v1::ReportOutcome& outcome);
@@ -141,11 +141,14 @@ class Accounts {
   void Poll(const std::string& pool);
   void PollLocked(const std::string& pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Settle(const std::string& name, Pool& pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Apply(const std::string& label, const session::v1::ReportOutcome& outcome, bool ends_refusals, ListenerId reporter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Tell(const std::string& label, const session::v1::LeaseEvent& event, ListenerId except) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Apply(const std::string& label, const session::v1::ReportOutcome& outcome, bool ends_refusals,
+             ListenerId reporter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Tell(const std::string& label, const session::v1::LeaseEvent& event, ListenerId except)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RefusalFor(const std::string& pool, const LeaseWish& wish) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Granted GrantOf(const std::string& label) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  session::v1::Account Describe(const std::string& label, const Account& account) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  session::v1::Account Describe(const std::string& label, const Account& account) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static StoredAccount ToStored(const std::string& label, const Account& account);
   void Remember(const std::string& label) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Arm(const std::string& name, Pool& pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -154,8 +157,8 @@ class Accounts {
   mutable absl::Mutex mutex_;
   std::map<std::string, Account> accounts_ ABSL_GUARDED_BY(mutex_);  // by label
   std::map<std::string, Pool> pools_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::unique_ptr<Refresher>> refreshers_;     // by platform; set by Load()
-  std::map<std::string, ProviderConfig> limits_;                     // by platform; set by Load()
+  std::map<std::string, std::unique_ptr<Refresher>> refreshers_;  // by platform; set by Load()
+  std::map<std::string, ProviderConfig> limits_;                  // by platform; set by Load()
   std::map<std::string, std::map<ListenerId, Listener>> listeners_ ABSL_GUARDED_BY(mutex_);
   ListenerId next_listener_ ABSL_GUARDED_BY(mutex_) = 1;
   Ledger ledger_ ABSL_GUARDED_BY(mutex_);

@@ -22,8 +22,11 @@ std::string SealConversationId(const Sealer& sealer, const ConversationId& id, a
   return absl::StrCat(kPrefix, absl::WebSafeBase64Escape(sealer.Seal(plain, PlaceOf(caller))));
 }
 
-absl::StatusOr<ConversationId> OpenConversationId(const Sealer& sealer, absl::string_view text, absl::string_view caller) {
-  const absl::Status refused = MakeError(Reason::REASON_INVALID_REQUEST, "conversation_id: is not one that this relay gave you", {.field = "conversation_id"});
+absl::StatusOr<ConversationId> OpenConversationId(const Sealer& sealer, absl::string_view text,
+                                                  absl::string_view caller) {
+  const absl::Status refused =
+      MakeError(Reason::REASON_INVALID_REQUEST, "conversation_id: is not one that this relay gave you",
+                {.field = "conversation_id"});
   std::string sealed;
   if (!absl::ConsumePrefix(&text, kPrefix) || !absl::WebSafeBase64Unescape(text, &sealed)) return refused;
   auto plain = sealer.Open(sealed, PlaceOf(caller));

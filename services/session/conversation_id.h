@@ -17,6 +17,7 @@ struct ConversationId {
 std::string SealConversationId(const Sealer& sealer, const ConversationId& id, absl::string_view caller);
 
 /// INVALID_ARGUMENT (field "conversation_id") if it is damaged, or of another caller or relay.
-absl::StatusOr<ConversationId> OpenConversationId(const Sealer& sealer, absl::string_view text, absl::string_view caller);
+absl::StatusOr<ConversationId> OpenConversationId(const Sealer& sealer, absl::string_view text,
+                                                  absl::string_view caller);
 
 }  // namespace switchyard

@@ -42,8 +42,10 @@ absl::StatusOr<LeaseTable::Id> LeaseTable::Enqueue(LeaseWish wish, Now now) {
   // Who can be served at once never stands in the queue, so needs no place in it.
   const bool at_once = Pick(wish, now, [](const std::string&) { return true; }).has_value();
   if (queue_.size() >= places && !at_once) {
-    return MakeError(Reason::REASON_ACCOUNT_BUSY, "Every account of this platform is busy and its queue is full. Try again later, or add an account.",
-                     {.retry_after = EstimatedWait(now), .cause = "queue_full"});
+    return MakeError(
+        Reason::REASON_ACCOUNT_BUSY,
+        "Every account of this platform is busy and its queue is full. Try again later, or add an account.",
+        {.retry_after = EstimatedWait(now), .cause = "queue_full"});
   }
   queue_.push_back({next_id_, std::move(wish), now});
   return next_id_++;
@@ -117,9 +119,11 @@ std::optional<LeaseTable::Now> LeaseTable::NextEvent(Now now) const {
 }
 
 absl::Duration LeaseTable::EstimatedWait(Now) const {
-  const auto accounts = static_cast<double>(std::max<size_t>(accounts_.size(), 1) * static_cast<size_t>(options_.max_in_flight));
+  const auto accounts =
+      static_cast<double>(std::max<size_t>(accounts_.size(), 1) * static_cast<size_t>(options_.max_in_flight));
   const absl::Duration a_turn = kTypicalTurn + options_.spacing;
-  return std::max(kShortestWait, absl::Ceil(a_turn * (static_cast<double>(queue_.size() + 1) / accounts), absl::Seconds(1)));
+  return std::max(kShortestWait,
+                  absl::Ceil(a_turn * (static_cast<double>(queue_.size() + 1) / accounts), absl::Seconds(1)));
 }
 
 int LeaseTable::in_flight(const std::string& account) const {

@@ -1,13 +1,13 @@
-// Who uses which account, and who waits for one: in-flight limits, spacing, a fair bounded queue. Pure: every call takes
-// `now`, and nothing here waits.
+// Who uses which account, and who waits for one: in-flight limits, spacing, a fair bounded queue. Pure: every call
+// takes `now`, and nothing here waits.
 //
 //   LeaseTable table({.max_in_flight = 1, .spacing = absl::Seconds(2), .queue_depth = 8});
 //   table.AddAccount("deepseek");
 //   auto id = table.Enqueue({.caller = "key-1"}, now);
 //   for (auto& grant : table.GrantReady(now, usable)) …
 //
-// Fair: callers take turns, each with its own requests in order, so one that sends many does not hold up one that sends few.
-// Among the accounts that could serve, the one unused for longest is taken.
+// Fair: callers take turns, each with its own requests in order, so one that sends many does not hold up one that sends
+// few. Among the accounts that could serve, the one unused for longest is taken.
 #pragma once
 
 #include <cstdint>
@@ -93,7 +93,7 @@ class LeaseTable {
 
   const Options options_;
   std::map<std::string, Use> accounts_;
-  std::list<Waiting> queue_;                    // by arrival
+  std::list<Waiting> queue_;                     // by arrival
   std::map<std::string, uint64_t> last_served_;  // caller -> turn, for taking turns
   uint64_t turns_ = 0;
   Id next_id_ = 1;

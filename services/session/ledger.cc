@@ -28,7 +28,8 @@ bool Ledger::Drop(const std::string& account, const std::string& ref) {
   return true;
 }
 
-void Ledger::Settle(const std::string& account, const std::set<std::string>& refs, absl::Time now, bool count_failures) {
+void Ledger::Settle(const std::string& account, const std::set<std::string>& refs, absl::Time now,
+                    bool count_failures) {
   const auto of_account = entries_.find(account);
   if (of_account == entries_.end()) return;
   for (const std::string& ref : refs) {
@@ -47,8 +48,9 @@ void Ledger::Settle(const std::string& account, const std::set<std::string>& ref
 bool Ledger::HasPending(const std::string& account, absl::Time now) const {
   const auto found = entries_.find(account);
   if (found == entries_.end()) return false;
-  return std::any_of(found->second.begin(), found->second.end(),
-                     [&](const auto& entry) { return entry.second.pending && !entry.second.in_use && entry.second.not_before <= now; });
+  return std::any_of(found->second.begin(), found->second.end(), [&](const auto& entry) {
+    return entry.second.pending && !entry.second.in_use && entry.second.not_before <= now;
+  });
 }
 
 std::vector<std::string> Ledger::TakePending(const std::string& account, size_t most, absl::Time now) {
@@ -70,7 +72,8 @@ int Ledger::Count(const std::string& account) const {
 int Ledger::CountPending(const std::string& account) const {
   const auto found = entries_.find(account);
   if (found == entries_.end()) return 0;
-  return static_cast<int>(std::count_if(found->second.begin(), found->second.end(), [](const auto& entry) { return entry.second.pending; }));
+  return static_cast<int>(std::count_if(found->second.begin(), found->second.end(),
+                                        [](const auto& entry) { return entry.second.pending; }));
 }
 
 const Ledger::Entry* Ledger::Find(const std::string& account, const std::string& ref) const {

@@ -1,7 +1,7 @@
 // The conversations that the relay opened on the platforms and has to delete. In memory, beside the store; pure.
 //
-// A conversation is open while the lease that opened it lasts, pending once that ended without deleting it, and handed out
-// for cleaning up to one lease at a time.
+// A conversation is open while the lease that opened it lasts, pending once that ended without deleting it, and handed
+// out for cleaning up to one lease at a time.
 #pragma once
 
 #include <map>
@@ -21,8 +21,8 @@ class Ledger {
   void Open(const std::string& account, const std::string& ref, absl::Time now);
   /// Deleted, or kept on purpose: off the ledger. @return whether it was on it.
   bool Drop(const std::string& account, const std::string& ref);
-  /// The lease that opened them, or that had them to clean up, has ended: what is still there is pending. A failed clean-up
-  /// counts if `count_failures`.
+  /// The lease that opened them, or that had them to clean up, has ended: what is still there is pending. A failed
+  /// clean-up counts if `count_failures`.
   void Settle(const std::string& account, const std::set<std::string>& refs, absl::Time now, bool count_failures);
 
   /// Up to `most` pending ones of the account, handed out until Settle() or Drop().

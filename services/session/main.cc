@@ -21,7 +21,8 @@ class Running final : public RunningProgram {
     auto sessions = SessionHost::Start(config, *self->runtime_, *self->http_);
     if (!sessions.ok()) return sessions.status();
     self->sessions_ = *std::move(sessions);
-    auto host = ServerHost::Start({.listen = config.SessionListen(), .reflection = config.reflection}, {&self->sessions_->service()});
+    auto host = ServerHost::Start({.listen = config.SessionListen(), .reflection = config.reflection},
+                                  {&self->sessions_->service()});
     if (!host.ok()) return host.status();
     self->host_ = *std::move(host);
     return self;
@@ -52,10 +53,13 @@ class Running final : public RunningProgram {
 
 int main(int argc, char** argv) {
   using namespace switchyard;  // NOLINT(google-build-using-namespace)
-  return RunProgram(argc, argv,
-                    {.name = "switchyard-session",
-                     .purpose = "Holds the accounts: lends them to chat turns, watches their health, remembers what is to be cleaned up.",
-                     .listens = "where it serves gRPC (default: a Unix socket in the state directory)",
-                     .set_listen = [](Config& config, const std::string& listen) { return SetGrpcListen(config.session.listen, listen); },
-                     .start = [](Config config) { return Running::Start(config); }});
+  return RunProgram(
+      argc, argv,
+      {.name = "switchyard-session",
+       .purpose =
+           "Holds the accounts: lends them to chat turns, watches their health, remembers what is to be cleaned up.",
+       .listens = "where it serves gRPC (default: a Unix socket in the state directory)",
+       .set_listen = [](Config& config,
+                        const std::string& listen) { return SetGrpcListen(config.session.listen, listen); },
+       .start = [](Config config) { return Running::Start(config); }});
 }

@@ -39,7 +39,8 @@ unsigned char* Bytes(std::string& text) { return reinterpret_cast<unsigned char*
 template <typename Key>
 void Digest(const Key& key, absl::string_view text, unsigned char* out) {
   unsigned int length = 0;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), Bytes(text), text.size(), out, &length) == nullptr) std::abort();
+  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), Bytes(text), text.size(), out, &length) == nullptr)
+    std::abort();
 }
 
 class Descriptor {
@@ -58,7 +59,8 @@ class Descriptor {
 
 absl::StatusOr<Secret> ReadKeyFile(const std::string& path, int fd) {
   struct stat info;
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return absl::FailedPreconditionError(absl::StrCat(path, ": is not a regular file"));
+  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
+    return absl::FailedPreconditionError(absl::StrCat(path, ": is not a regular file"));
   if ((info.st_mode & 077) != 0) {
     return absl::FailedPreconditionError(absl::StrCat(path, ": other users may read this key; run: chmod 600 ", path));
   }
@@ -74,8 +76,8 @@ absl::StatusOr<Secret> MakeKeyFile(const std::string& path) {
   Secret hex(absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(key.data()), key.size())));
   OPENSSL_cleanse(key.data(), key.size());
 
-  // Written under another name and linked into place, so that a crash never leaves half a key under the real one; link()
-  // fails if another process was first.
+  // Written under another name and linked into place, so that a crash never leaves half a key under the real one;
+  // link() fails if another process was first.
   const std::string fresh = absl::StrCat(path, ".new.", getpid());
   unlink(fresh.c_str());
   const auto failed = [&](absl::string_view what) {
@@ -87,7 +89,8 @@ absl::StatusOr<Secret> MakeKeyFile(const std::string& path) {
     const Descriptor file(open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (file.get() < 0) return failed("made");
     const std::string& text = hex.Reveal();
-    if (write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) || fsync(file.get()) != 0) return failed("written");
+    if (write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) || fsync(file.get()) != 0)
+      return failed("written");
   }
   if (link(fresh.c_str(), path.c_str()) != 0) return failed("made");
   unlink(fresh.c_str());
@@ -119,7 +122,8 @@ std::string Sealer::Seal(absl::string_view plain, absl::string_view place) const
   int length = 0;
   MustSucceed(EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, seal_key_.data(), out));
   MustSucceed(EVP_EncryptUpdate(context.get(), nullptr, &length, Bytes(place), static_cast<int>(place.size())));
-  MustSucceed(EVP_EncryptUpdate(context.get(), out + kNonceBytes, &length, Bytes(plain), static_cast<int>(plain.size())));
+  MustSucceed(
+      EVP_EncryptUpdate(context.get(), out + kNonceBytes, &length, Bytes(plain), static_cast<int>(plain.size())));
   MustSucceed(EVP_EncryptFinal_ex(context.get(), out + kNonceBytes + length, &length));
   MustSucceed(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, kTagBytes, out + kNonceBytes + plain.size()));
   return sealed;
@@ -135,7 +139,8 @@ absl::StatusOr<std::string> Sealer::Open(absl::string_view sealed, absl::string_
   int length = 0;
   MustSucceed(EVP_DecryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, seal_key_.data(), Bytes(sealed)));
   MustSucceed(EVP_DecryptUpdate(context.get(), nullptr, &length, Bytes(place), static_cast<int>(place.size())));
-  MustSucceed(EVP_DecryptUpdate(context.get(), Bytes(plain), &length, Bytes(sealed) + kNonceBytes, static_cast<int>(size)));
+  MustSucceed(
+      EVP_DecryptUpdate(context.get(), Bytes(plain), &length, Bytes(sealed) + kNonceBytes, static_cast<int>(size)));
   MustSucceed(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()));
   if (EVP_DecryptFinal_ex(context.get(), Bytes(plain) + length, &length) != 1) return damaged;
   return plain;
@@ -157,8 +162,9 @@ absl::StatusOr<Secret> StoreKey(const Secret& configured, const std::string& key
     return absl::FailedPreconditionError(absl::StrCat(key_file, ": cannot be read: ", strerror(errno)));
   }
   if (file.get() < 0 && store_exists) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(key_file, ": the key file of an existing store is gone. Put it back, or set session.store_key, or move the store away to start anew"));
+    return absl::FailedPreconditionError(absl::StrCat(key_file,
+                                                      ": the key file of an existing store is gone. Put it back, or "
+                                                      "set session.store_key, or move the store away to start anew"));
   }
   absl::StatusOr<Secret> key = file.get() >= 0 ? ReadKeyFile(key_file, file.get()) : MakeKeyFile(key_file);
   if (key.ok() && !IsKey(*key)) return absl::InvalidArgumentError(absl::StrCat(key_file, ": must hold 64 hex digits"));

@@ -36,9 +36,9 @@ class Sealer {
   Key fingerprint_key_{};
 };
 
-/// The key of a store, 64 hex digits: `configured` if it is set; else that of `key_file`, which is made, mode 0600, if neither
-/// it nor the store exists. INVALID_ARGUMENT for something else than 64 hex digits, FAILED_PRECONDITION if others may read the
-/// file, or if the store exists and its key file is gone; UNAVAILABLE if it cannot be made.
+/// The key of a store, 64 hex digits: `configured` if it is set; else that of `key_file`, which is made, mode 0600, if
+/// neither it nor the store exists. INVALID_ARGUMENT for something else than 64 hex digits, FAILED_PRECONDITION if
+/// others may read the file, or if the store exists and its key file is gone; UNAVAILABLE if it cannot be made.
 absl::StatusOr<Secret> StoreKey(const Secret& configured, const std::string& key_file, bool store_exists);
 
 }  // namespace switchyard

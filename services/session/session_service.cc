@@ -1,7 +1,6 @@
 #include "services/session/session_service.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <utility>
 
@@ -9,6 +8,7 @@
 #include "boost/asio/post.hpp"
 #include "services/common/async/rendezvous.h"
 #include "services/common/status/reason.h"
+#include "services/session/client/outcome.h"
 #include "services/session/conversation_id.h"
 
 namespace switchyard {
@@ -25,27 +25,16 @@ using session::v1::ReportOutcome;
 constexpr absl::Duration kCheckLimit = absl::Seconds(20);
 
 bool IsPlatform(const std::string& name) {
-  return std::any_of(Platforms().begin(), Platforms().end(), [&](const PlatformDefaults& platform) { return platform.name == name; });
+  return std::any_of(Platforms().begin(), Platforms().end(),
+                     [&](const PlatformDefaults& platform) { return platform.name == name; });
 }
 
 absl::Status WrongConversation() {
   return MakeError(Reason::REASON_INVALID_REQUEST,
-                   "conversation_id: its account is not there any more, or not the one to be used; leave it out to begin a new conversation",
+                   "conversation_id: its account is not there any more, or not the one to be used; leave it out to "
+                   "begin a new conversation",
                    {.field = "conversation_id", .cause = "conversation_unknown"});
 }
-
-struct OutcomeRow {
-  Reason reason;
-  ReportOutcome::Outcome outcome;
-};
-// What a check's answer says about the account. Anything else says nothing.
-constexpr std::array kCheckOutcomes = {
-    OutcomeRow{Reason::REASON_CREDENTIAL_EXPIRED, ReportOutcome::OUTCOME_EXPIRED},
-    OutcomeRow{Reason::REASON_ACCOUNT_MUTED, ReportOutcome::OUTCOME_MUTED},
-    OutcomeRow{Reason::REASON_ACCOUNT_BANNED, ReportOutcome::OUTCOME_BANNED},
-    OutcomeRow{Reason::REASON_RATE_LIMITED, ReportOutcome::OUTCOME_RATE_LIMITED},
-    OutcomeRow{Reason::REASON_CLIENT_REFUSED, ReportOutcome::OUTCOME_CLIENT_REFUSED},
-};
 
 /// One Lease stream, from `acquire` to its end.
 class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
@@ -56,7 +45,8 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
   asio::awaitable<absl::Status> Run() {
     auto first = co_await call_.Read();
     if (!first) co_return absl::CancelledError("the caller left");
-    if (!first->has_acquire()) co_return MakeError(Reason::REASON_INVALID_REQUEST, "the first message of a lease must be `acquire`");
+    if (!first->has_acquire())
+      co_return MakeError(Reason::REASON_INVALID_REQUEST, "the first message of a lease must be `acquire`");
     const absl::Status granted = co_await Grant(*first->mutable_acquire());
     if (!granted.ok()) co_return granted;
     absl::Status handled;
@@ -76,7 +66,8 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     caller_ = acquire.caller();
     platform_ = acquire.platform();
     if (!IsPlatform(platform_)) {
-      co_return MakeError(Reason::REASON_INVALID_REQUEST, "acquire.platform: there is no such platform", {.cause = "platform_unknown"});
+      co_return MakeError(Reason::REASON_INVALID_REQUEST, "acquire.platform: there is no such platform",
+                          {.cause = "platform_unknown"});
     }
     LeaseEvent event;
     session::v1::Granted& granted = *event.mutable_granted();
@@ -117,7 +108,8 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     auto id = OpenConversationId(sealer_, acquire.conversation_id(), caller_);
     if (!id.ok()) return id.status();
     if (id->platform != platform_) {
-      return MakeError(Reason::REASON_INVALID_REQUEST, "conversation_id: belongs to another platform than the model", {.field = "conversation_id"});
+      return MakeError(Reason::REASON_INVALID_REQUEST, "conversation_id: belongs to another platform than the model",
+                       {.field = "conversation_id"});
     }
     const bool known = pool_ == platform_ ? accounts_.Find(id->account).has_value() : id->account == pool_;
     if (!known || (!wish.account.empty() && wish.account != id->account)) return WrongConversation();
@@ -129,7 +121,9 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
   asio::awaitable<absl::StatusOr<Granted>> WaitForAccount(LeaseWish wish) {
     // The answer may come on any thread, or before Acquire() returns, or not at all if the caller leaves first.
     Rendezvous<absl::StatusOr<Granted>> answered(executor_);
-    const auto queued = accounts_.Acquire(pool_, std::move(wish), [answered](absl::StatusOr<Granted> result) mutable { answered.Complete(std::move(result)); });
+    const auto queued = accounts_.Acquire(pool_, std::move(wish), [answered](absl::StatusOr<Granted> result) mutable {
+      answered.Complete(std::move(result));
+    });
     if (queued.position) {
       LeaseEvent event;
       event.mutable_queued()->set_position(*queued.position);
@@ -174,21 +168,24 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
         Refused(request.token_refused().version());
         return absl::OkStatus();
       case LeaseRequest::kAdoptToken:
-        if (!request.adopt_token().token().value().empty()) accounts_.AdoptToken(account_, Secret(request.adopt_token().token().value()));
+        if (!request.adopt_token().token().value().empty())
+          accounts_.AdoptToken(account_, Secret(request.adopt_token().token().value()));
         return absl::OkStatus();
       default:
         return MakeError(Reason::REASON_INVALID_REQUEST, "a lease is acquired once");
     }
   }
 
-  // Sends `event` once the ledger's change is durable. If it cannot be made so, the holder is told to stop: nothing may be said
-  // in a conversation that would be forgotten, and none promised that would be deleted.
+  // Sends `event` once the ledger's change is durable. If it cannot be made so, the holder is told to stop: nothing may
+  // be said in a conversation that would be forgotten, and none promised that would be deleted.
   Store::Done SendOnceDurable(LeaseEvent event) {
     return [self = shared_from_this(), event = std::move(event)](absl::Status durable) mutable {
       asio::post(self->executor_, [self, event = std::move(event), durable = std::move(durable)]() mutable {
         if (self->ended_) return;
         if (!durable.ok()) {
-          const absl::Status why = MakeError(Reason::REASON_NO_BACKEND, "the relay cannot write its store, so the conversation could not be recorded", {.cause = "store"});
+          const absl::Status why = MakeError(
+              Reason::REASON_NO_BACKEND, "the relay cannot write its store, so the conversation could not be recorded",
+              {.cause = "store"});
           event.mutable_revoked()->set_message(std::string(why.message()));
           *event.mutable_revoked()->mutable_detail() = DetailOf(why);
         }
@@ -258,7 +255,8 @@ grpc::ServerBidiReactor<LeaseRequest, LeaseEvent>* SessionService::Lease(grpc::C
   return ServeBidi<LeaseRequest, LeaseEvent>(runtime_.Next(), context, body);
 }
 
-grpc::ServerUnaryReactor* SessionService::ListAccounts(grpc::CallbackServerContext* context, const session::v1::ListAccountsRequest* request,
+grpc::ServerUnaryReactor* SessionService::ListAccounts(grpc::CallbackServerContext* context,
+                                                       const session::v1::ListAccountsRequest* request,
                                                        session::v1::ListAccountsResponse* response) {
   auto body = [this, request, response](UnaryCall&) -> asio::awaitable<absl::Status> {
     for (auto& account : accounts_.List(request->platform())) *response->add_accounts() = std::move(account);
@@ -267,15 +265,20 @@ grpc::ServerUnaryReactor* SessionService::ListAccounts(grpc::CallbackServerConte
   return ServeUnary(runtime_.Next(), context, body);
 }
 
-grpc::ServerUnaryReactor* SessionService::CheckAccount(grpc::CallbackServerContext* context, const CheckAccountRequest* request, CheckAccountResponse* response) {
+grpc::ServerUnaryReactor* SessionService::CheckAccount(grpc::CallbackServerContext* context,
+                                                       const CheckAccountRequest* request,
+                                                       CheckAccountResponse* response) {
   auto body = [this, request, response](UnaryCall& call) { return Check(call.scope(), *request, *response); };
   return ServeUnary(runtime_.Next(), context, body);
 }
 
-asio::awaitable<absl::Status> SessionService::Check(Scope& scope, const CheckAccountRequest& request, CheckAccountResponse& response) {
+asio::awaitable<absl::Status> SessionService::Check(Scope& scope, const CheckAccountRequest& request,
+                                                    CheckAccountResponse& response) {
   const std::string label = request.label();
   if (!accounts_.ForCheck(label)) co_return absl::NotFoundError("there is no such account");
-  SingleFlight<CheckAccountResponse>::Work work = [this, executor = scope.executor(), label] { return CheckNow(executor, label); };
+  SingleFlight<CheckAccountResponse>::Work work = [this, executor = scope.executor(), label] {
+    return CheckNow(executor, label);
+  };
   auto checked = co_await checks_.Run(scope, label, std::move(work));
   if (!checked.ok()) co_return checked.status();
   response = *std::move(checked);
@@ -289,24 +292,17 @@ asio::awaitable<absl::StatusOr<CheckAccountResponse>> SessionService::CheckNow(E
     checked = MakeError(Reason::REASON_CREDENTIAL_MISSING, "The configured value cannot be a token.");
   } else {
     Scope whole(executor);
-    Scope bounded(whole, kCheckLimit, MakeError(Reason::REASON_DEADLINE, "The platform did not answer the check in time."));
+    Scope bounded(whole, kCheckLimit,
+                  MakeError(Reason::REASON_DEADLINE, "The platform did not answer the check in time."));
     checked = co_await account->refresher->Check(bounded, account->token);
   }
-  const ErrorDetail detail = DetailOf(checked);
-  ReportOutcome outcome;
-  if (checked.ok()) outcome.set_outcome(ReportOutcome::OUTCOME_OK);
-  for (const OutcomeRow& row : kCheckOutcomes) {
-    if (!checked.ok() && row.reason == detail.reason()) outcome.set_outcome(row.outcome);
-  }
-  if (detail.has_until()) *outcome.mutable_until() = detail.until();
-  if (detail.has_retry_after()) *outcome.mutable_retry_after() = detail.retry_after();
-
+  const ReportOutcome outcome = OutcomeOf(checked);
   CheckAccountResponse response;
-  response.set_checked(outcome.outcome() != ReportOutcome::OUTCOME_UNSPECIFIED);
+  response.set_checked(outcome.outcome() != ReportOutcome::OUTCOME_FAILED);
   if (response.checked()) accounts_.Checked(label, outcome);
   if (!checked.ok()) {
     response.set_message(std::string(checked.message()));
-    *response.mutable_detail() = detail;
+    *response.mutable_detail() = DetailOf(checked);
   }
   *response.mutable_account() = *accounts_.Find(label);
   co_return response;

@@ -16,18 +16,24 @@ class SessionService final : public session::v1::SessionService::CallbackService
  public:
   using LeaseCall = ServerBidi<session::v1::LeaseRequest, session::v1::LeaseEvent>;
 
-  SessionService(Runtime& runtime, Accounts& accounts, const Sealer& sealer) : runtime_(runtime), accounts_(accounts), sealer_(sealer) {}
+  SessionService(Runtime& runtime, Accounts& accounts, const Sealer& sealer)
+      : runtime_(runtime), accounts_(accounts), sealer_(sealer) {}
 
-  grpc::ServerBidiReactor<session::v1::LeaseRequest, session::v1::LeaseEvent>* Lease(grpc::CallbackServerContext* context) override;
-  grpc::ServerUnaryReactor* ListAccounts(grpc::CallbackServerContext* context, const session::v1::ListAccountsRequest* request,
+  grpc::ServerBidiReactor<session::v1::LeaseRequest, session::v1::LeaseEvent>* Lease(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* ListAccounts(grpc::CallbackServerContext* context,
+                                         const session::v1::ListAccountsRequest* request,
                                          session::v1::ListAccountsResponse* response) override;
-  grpc::ServerUnaryReactor* CheckAccount(grpc::CallbackServerContext* context, const session::v1::CheckAccountRequest* request,
+  grpc::ServerUnaryReactor* CheckAccount(grpc::CallbackServerContext* context,
+                                         const session::v1::CheckAccountRequest* request,
                                          session::v1::CheckAccountResponse* response) override;
 
  private:
-  boost::asio::awaitable<absl::Status> Check(Scope& scope, const session::v1::CheckAccountRequest& request, session::v1::CheckAccountResponse& response);
+  boost::asio::awaitable<absl::Status> Check(Scope& scope, const session::v1::CheckAccountRequest& request,
+                                             session::v1::CheckAccountResponse& response);
 
-  boost::asio::awaitable<absl::StatusOr<session::v1::CheckAccountResponse>> CheckNow(Executor executor, std::string label);
+  boost::asio::awaitable<absl::StatusOr<session::v1::CheckAccountResponse>> CheckNow(Executor executor,
+                                                                                     std::string label);
 
   Runtime& runtime_;
   Accounts& accounts_;

@@ -3,8 +3,8 @@
 //   SingleFlight<Token> refreshes;
 //   auto token = co_await refreshes.Run(scope, label, [this, label] { return Refresh(label); });
 //
-// Thread-safe. The work belongs to nobody who asked: it goes on when the first asker leaves, and every waiter is bounded by its own
-// scope. An answer, error or not, goes to those who waited for it and is not kept.
+// Thread-safe. The work belongs to nobody who asked: it goes on when the first asker leaves, and every waiter is
+// bounded by its own scope. An answer, error or not, goes to those who waited for it and is not kept.
 #pragma once
 
 #include <exception>
@@ -54,7 +54,8 @@ class SingleFlight {
   };
 
   static boost::asio::awaitable<void> Fly(std::shared_ptr<State> state, std::string key, Work work) {
-    absl::StatusOr<T> answer = MakeError(Reason::REASON_INTERNAL, "the relay failed unexpectedly", {.cause = "exception"});
+    absl::StatusOr<T> answer =
+        MakeError(Reason::REASON_INTERNAL, "the relay failed unexpectedly", {.cause = "exception"});
     try {
       answer = co_await work();
     } catch (const std::exception&) {

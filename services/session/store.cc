@@ -41,7 +41,9 @@ class Statement {
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
 
-  void Bind(const std::string& text) { Check(sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT)); }
+  void Bind(const std::string& text) {
+    Check(sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT));
+  }
   void Bind(int64_t number) { Check(sqlite3_bind_int64(statement_, ++bound_, number)); }
   void BindBlob(const std::string& bytes) {
     if (bytes.empty()) {
@@ -97,10 +99,12 @@ class SqliteStore final : public Store {
   absl::StatusOr<std::vector<StoredAccount>> Accounts() override {
     absl::MutexLock lock(&db_mutex_);
     std::vector<StoredAccount> accounts;
-    Statement rows(db_, "SELECT label, platform, fingerprint, state, until_ms, token, token_version, identity FROM accounts");
+    Statement rows(
+        db_, "SELECT label, platform, fingerprint, state, until_ms, token, token_version, identity FROM accounts");
     int step;
     while ((step = rows.Step()) == SQLITE_ROW) {
-      StoredAccount account{rows.Text(0), rows.Text(1), rows.Text(2), static_cast<int>(rows.Number(3)), rows.Number(4), Secret(), rows.Number(6), rows.Text(7)};
+      StoredAccount account{rows.Text(0),   rows.Text(1), rows.Text(2),   static_cast<int>(rows.Number(3)),
+                            rows.Number(4), Secret(),     rows.Number(6), rows.Text(7)};
       const std::string sealed = rows.Text(5);
       if (!sealed.empty()) {
         auto token = sealer_.Open(sealed, TokenPlace(account.label));
@@ -131,14 +135,18 @@ class SqliteStore final : public Store {
   using Queue = std::deque<std::pair<Change, Done>>;
 
   static std::string TokenPlace(const std::string& label) { return absl::StrCat("account:", label); }
-  static std::string RefPlace(const std::string& account, const std::string& hash) { return absl::StrCat("conversation:", account, ":", hash); }
+  static std::string RefPlace(const std::string& account, const std::string& hash) {
+    return absl::StrCat("conversation:", account, ":", hash);
+  }
 
   // Made here, so that it never exists with another mode.
   absl::Status MakeFile() {
     const size_t slash = path_.rfind('/');
     if (slash != std::string::npos && slash > 0) MakeDirectory(path_.substr(0, slash));
     const int fd = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return absl::PermissionDeniedError(absl::StrCat(path_, ": the store cannot be opened for writing: ", strerror(errno)));
+    if (fd < 0)
+      return absl::PermissionDeniedError(
+          absl::StrCat(path_, ": the store cannot be opened for writing: ", strerror(errno)));
     fchmod(fd, 0600);
     close(fd);
     return absl::OkStatus();
@@ -156,8 +164,8 @@ class SqliteStore final : public Store {
   // One process owns the store: two would each lend out the same accounts.
   bool Connect() {
     return sqlite3_open_v2(path_.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) == SQLITE_OK &&
-           sqlite3_busy_timeout(db_, 1000) == SQLITE_OK && Run("PRAGMA locking_mode=EXCLUSIVE") && Run("PRAGMA journal_mode=WAL") &&
-           Run("PRAGMA synchronous=FULL") && Run("BEGIN IMMEDIATE") && Run("COMMIT");
+           sqlite3_busy_timeout(db_, 1000) == SQLITE_OK && Run("PRAGMA locking_mode=EXCLUSIVE") &&
+           Run("PRAGMA journal_mode=WAL") && Run("PRAGMA synchronous=FULL") && Run("BEGIN IMMEDIATE") && Run("COMMIT");
   }
 
   bool IsWhole() {
@@ -165,8 +173,8 @@ class SqliteStore final : public Store {
     return check.Step() == SQLITE_ROW && check.Text(0) == "ok";
   }
 
-  // After an I/O error nothing that SQLite or the kernel still holds of the file is believed: it is read again, and what is
-  // good in the log goes into the database, flushed, before anything new is acknowledged.
+  // After an I/O error nothing that SQLite or the kernel still holds of the file is believed: it is read again, and
+  // what is good in the log goes into the database, flushed, before anything new is acknowledged.
   bool Reconnect() {
     sqlite3_close(std::exchange(db_, nullptr));
     return Connect() && Run("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -175,7 +183,8 @@ class SqliteStore final : public Store {
   absl::Status Failure() {
     const int code = db_ == nullptr ? SQLITE_NOMEM : sqlite3_errcode(db_) & 0xFF;
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
-      return absl::AlreadyExistsError(absl::StrCat(path_, ": another process uses this store. Stop it, or give this one a state_dir of its own."));
+      return absl::AlreadyExistsError(
+          absl::StrCat(path_, ": another process uses this store. Stop it, or give this one a state_dir of its own."));
     }
     if (code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_CANTOPEN || code == SQLITE_READONLY) {
       return absl::UnavailableError(absl::StrCat(path_, ": the store cannot be opened: ", sqlite3_errmsg(db_)));
@@ -183,13 +192,18 @@ class SqliteStore final : public Store {
     return Damaged();
   }
 
-  absl::Status Damaged() { return absl::DataLossError(absl::StrCat(path_, ": the store is damaged or not a Switchyard store (", db_ ? sqlite3_errmsg(db_) : "", "). Move it away to start with an empty one.")); }
+  absl::Status Damaged() {
+    return absl::DataLossError(absl::StrCat(path_, ": the store is damaged or not a Switchyard store (",
+                                            db_ ? sqlite3_errmsg(db_) : "",
+                                            "). Move it away to start with an empty one."));
+  }
   bool Run(const char* sql) { return sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK; }
 
   absl::Status CheckVersion() {
     Statement version(db_, "PRAGMA user_version");
     if (version.Step() != SQLITE_ROW) return Damaged();
-    if (version.Number(0) > kSchemaVersion) return absl::InvalidArgumentError(absl::StrCat(path_, ": the store was written by a newer Switchyard"));
+    if (version.Number(0) > kSchemaVersion)
+      return absl::InvalidArgumentError(absl::StrCat(path_, ": the store was written by a newer Switchyard"));
     if (version.Number(0) == 0 && !Run("PRAGMA user_version=1")) return Damaged();
     return absl::OkStatus();
   }
@@ -199,7 +213,8 @@ class SqliteStore final : public Store {
     Statement probe(db_, "SELECT value FROM meta WHERE name = 'key_probe'");
     if (probe.Step() == SQLITE_ROW) {
       if (sealer_.Open(probe.Text(0), "meta").ok()) return absl::OkStatus();
-      return absl::InvalidArgumentError(absl::StrCat(path_, ": the store was sealed with another key. Give the right one, or move the store away."));
+      return absl::InvalidArgumentError(
+          absl::StrCat(path_, ": the store was sealed with another key. Give the right one, or move the store away."));
     }
     Statement insert(db_, "INSERT INTO meta VALUES ('key_probe', ?)");
     insert.BindBlob(sealer_.Seal(kProbe, "meta"));
@@ -219,7 +234,8 @@ class SqliteStore final : public Store {
       std::vector<absl::Status> outcomes;
       Commit(batch, outcomes);
       for (size_t i = 0; i < batch.size(); ++i) {
-        if (!outcomes[i].ok() && (i == 0 || outcomes[i] != outcomes[i - 1])) LogError("store_write_failed", {{"error", outcomes[i].message()}});
+        if (!outcomes[i].ok() && (i == 0 || outcomes[i] != outcomes[i - 1]))
+          LogError("store_write_failed", {{"error", outcomes[i].message()}});
         if (batch[i].second) batch[i].second(outcomes[i]);
       }
     }
@@ -234,10 +250,12 @@ class SqliteStore final : public Store {
   }
 
   absl::Status Commit(const Queue& batch, size_t begin, size_t end) {
-    if (reconnect_ && !Reconnect()) return absl::UnavailableError("the store cannot be opened again after an I/O error");
+    if (reconnect_ && !Reconnect())
+      return absl::UnavailableError("the store cannot be opened again after an I/O error");
     reconnect_ = false;
     bool good = Run("BEGIN IMMEDIATE");
-    for (size_t i = begin; good && i < end; ++i) good = std::visit([this](const auto& one) { return Apply(one); }, batch[i].first);
+    for (size_t i = begin; good && i < end; ++i)
+      good = std::visit([this](const auto& one) { return Apply(one); }, batch[i].first);
     good = good && Run("COMMIT");
     if (good) return absl::OkStatus();
     const std::string why = sqlite3_errmsg(db_);
@@ -254,7 +272,8 @@ class SqliteStore final : public Store {
     statement.Bind(account.fingerprint);
     statement.Bind(int64_t{account.state});
     statement.Bind(account.until_ms);
-    statement.BindBlob(account.token.empty() ? std::string() : sealer_.Seal(account.token.Reveal(), TokenPlace(account.label)));
+    statement.BindBlob(account.token.empty() ? std::string()
+                                             : sealer_.Seal(account.token.Reveal(), TokenPlace(account.label)));
     statement.Bind(account.token_version);
     statement.Bind(account.identity);
     return statement.Step() == SQLITE_DONE;

@@ -3,8 +3,9 @@
 //   auto store = Store::Open({.path = "session.db", .key_file = "session.key"}, key);
 //   store->Write(Store::PutConversation{…}, [](absl::Status durable) { … });
 //
-// Thread-safe. One thread owns the connection; writes that come while it commits share the next commit, so a thousand turns a
-// second do not cost a thousand flushes. A write's callback runs, on that thread, once it is durable or has failed.
+// Thread-safe. One thread owns the connection; writes that come while it commits share the next commit, so a thousand
+// turns a second do not cost a thousand flushes. A write's callback runs, on that thread, once it is durable or has
+// failed.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +28,9 @@ struct StoredAccount {
   std::string fingerprint;  // of the configured credential
   int state = 0;            // session.v1.Account.State
   int64_t until_ms = 0;
-  Secret token;             // a newer token than the configured one; empty if none
+  Secret token;  // a newer token than the configured one; empty if none
   int64_t token_version = 0;
-  std::string identity;     // device ids, as JSON
+  std::string identity;  // device ids, as JSON
 };
 
 /// A conversation on a platform that the relay has opened and has to delete.

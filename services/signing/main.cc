@@ -19,7 +19,8 @@ class Running final : public RunningProgram {
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
     self->pool_ = std::make_unique<CpuPool>(CpuPool::Options{config.signing.threads, config.signing.queue_depth});
     self->service_ = std::make_unique<SigningService>(*self->runtime_, *self->pool_, SystemClock::Get());
-    auto host = ServerHost::Start({.listen = config.signing.listen, .reflection = config.reflection}, {self->service_.get()});
+    auto host =
+        ServerHost::Start({.listen = config.signing.listen, .reflection = config.reflection}, {self->service_.get()});
     if (!host.ok()) return host.status();
     self->host_ = *std::move(host);
     return self;
@@ -54,10 +55,12 @@ class Running final : public RunningProgram {
 
 int main(int argc, char** argv) {
   using namespace switchyard;  // NOLINT(google-build-using-namespace)
-  return RunProgram(argc, argv,
-                    {.name = "switchyard-signing",
-                     .purpose = "Computes proofs of work and signatures for the platforms. Stateless: any number of replicas.",
-                     .listens = "where it serves gRPC (default 127.0.0.1:8011); port 0 picks a free one",
-                     .set_listen = [](Config& config, const std::string& listen) { return SetGrpcListen(config.signing.listen, listen); },
-                     .start = [](Config config) { return Running::Start(config); }});
+  return RunProgram(
+      argc, argv,
+      {.name = "switchyard-signing",
+       .purpose = "Computes proofs of work and signatures for the platforms. Stateless: any number of replicas.",
+       .listens = "where it serves gRPC (default 127.0.0.1:8011); port 0 picks a free one",
+       .set_listen = [](Config& config,
+                        const std::string& listen) { return SetGrpcListen(config.signing.listen, listen); },
+       .start = [](Config config) { return Running::Start(config); }});
 }

@@ -30,7 +30,9 @@ constexpr absl::Duration kClockAllowance = absl::Minutes(10);
 
 /// What the edge would make of a job's error, and a word for logs.
 ErrorDetail JobDetail(const absl::Status& status) {
-  const auto detail = [](Reason reason, std::string cause) { return DetailOf(MakeError(reason, "", {.cause = std::move(cause)})); };
+  const auto detail = [](Reason reason, std::string cause) {
+    return DetailOf(MakeError(reason, "", {.cause = std::move(cause)}));
+  };
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
       return detail(Reason::REASON_UPSTREAM_CHANGED, "pow_malformed");
@@ -41,7 +43,8 @@ ErrorDetail JobDetail(const absl::Status& status) {
     case absl::StatusCode::kDeadlineExceeded:
       return detail(Reason::REASON_DEADLINE, "signing_deadline");
     case absl::StatusCode::kResourceExhausted:
-      return DetailOf(MakeError(Reason::REASON_OVERLOADED, "", {.retry_after = absl::Seconds(1), .cause = "signing_queue"}));
+      return DetailOf(
+          MakeError(Reason::REASON_OVERLOADED, "", {.retry_after = absl::Seconds(1), .cause = "signing_queue"}));
     default:
       return detail(Reason::REASON_INTERNAL, "signing");
   }
@@ -91,7 +94,8 @@ SignResponse Compute(const Job& job, absl::Time now, const std::atomic<bool>& ca
 /// The contract's code for one stream's excess; its reason says 503, as for any overload.
 absl::Status TooManyJobs() {
   const absl::Status overloaded =
-      MakeError(Reason::REASON_OVERLOADED, absl::StrCat("a stream may have at most ", kMaxOpenJobs, " jobs open"), {.cause = "signing_jobs"});
+      MakeError(Reason::REASON_OVERLOADED, absl::StrCat("a stream may have at most ", kMaxOpenJobs, " jobs open"),
+                {.cause = "signing_jobs"});
   absl::Status status(absl::StatusCode::kResourceExhausted, overloaded.message());
   overloaded.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { status.SetPayload(url, payload); });
   return status;
@@ -156,7 +160,8 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
     auto entry = std::make_shared<OpenJob>(call_.scope().executor());
     open_.emplace(id, entry);
     if (job.has_deadline()) {
-      const absl::Time deadline = absl::FromUnixSeconds(job.deadline().seconds()) + absl::Nanoseconds(job.deadline().nanos());
+      const absl::Time deadline =
+          absl::FromUnixSeconds(job.deadline().seconds()) + absl::Nanoseconds(job.deadline().nanos());
       const absl::Duration left = deadline - clock_.Now();
       if (left <= absl::ZeroDuration()) {
         Fail(id, absl::DeadlineExceededError("the job's deadline has passed"));
@@ -167,16 +172,16 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
         if (!error) self->Fail(id, absl::DeadlineExceededError("the job's deadline has passed"));
       });
     }
-    auto work = [self = shared_from_this(), entry, job = std::move(job), executor = call_.scope().executor()]() mutable {
+    auto work = [self = shared_from_this(), entry, job = std::move(job),
+                 executor = call_.scope().executor()]() mutable {
       if (entry->cancelled.load()) return;
       const auto start = std::chrono::steady_clock::now();
       SignResponse response = Compute(job, self->clock_.Now(), entry->cancelled);
       const auto took = std::chrono::steady_clock::now() - start;
       response.mutable_compute_time()->set_seconds(std::chrono::duration_cast<std::chrono::seconds>(took).count());
       response.mutable_compute_time()->set_nanos(static_cast<int32_t>(took.count() % 1'000'000'000));
-      asio::post(executor, [self = std::move(self), entry = std::move(entry), response = std::move(response)]() mutable {
-        self->Finish(*entry, std::move(response));
-      });
+      asio::post(executor, [self = std::move(self), entry = std::move(entry),
+                            response = std::move(response)]() mutable { self->Finish(*entry, std::move(response)); });
     };
     if (auto status = pool_.Submit(std::move(work)); !status.ok()) Fail(id, status);
     return absl::OkStatus();

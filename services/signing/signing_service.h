@@ -23,7 +23,8 @@ class SigningService final : public signing::v1::SigningService::CallbackService
   /// From now on new streams and new jobs are refused with UNAVAILABLE; jobs that are open are finished.
   void Stop() { stopping_ = true; }
 
-  grpc::ServerBidiReactor<signing::v1::SignRequest, signing::v1::SignResponse>* Sign(grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<signing::v1::SignRequest, signing::v1::SignResponse>* Sign(
+      grpc::CallbackServerContext* context) override;
 
  private:
   Runtime& runtime_;

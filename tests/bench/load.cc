@@ -1,7 +1,8 @@
 // Load on an HTTP server, and what came of it: replies a second, or the delay of stamped pieces.
 //
 //   load --port 8000 --path /v1/chat/completions --body '{…}' --connections 8 --seconds 5
-//   load … --paced            every connection asks once; prints p50 and p99 of the pieces' age on arrival, in microseconds
+//   load … --paced            every connection asks once; prints p50 and p99 of the pieces' age on arrival, in
+//   microseconds
 //
 // Prints one line: replies, failures, seconds, p50_us, p99_us.
 #include <getopt.h>
@@ -69,8 +70,10 @@ void TakeStamps(absl::string_view text, int64_t now, size_t& from, Totals& total
 }
 
 asio::awaitable<void> Run(const Options& options, Clock::time_point until, Totals& totals) {
-  const std::string request = absl::StrCat(options.body.empty() ? "GET " : "POST ", options.path, " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ",
-                                           options.body.size(), "\r\n\r\n", options.body);
+  const std::string request = absl::StrCat(
+      options.body.empty() ? "GET " : "POST ", options.path,
+      " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ", options.body.size(),
+      "\r\n\r\n", options.body);
   const tcp::endpoint endpoint(asio::ip::address_v4::loopback(), static_cast<uint16_t>(options.port));
   tcp::socket socket(co_await asio::this_coro::executor);
   std::array<char, 16384> buffer;
@@ -119,9 +122,12 @@ int main(int argc, char** argv) {
   Options options;
   enum { kPort = 1, kPath, kBody, kConnections, kSeconds, kPaced };
   constexpr std::array kFlags = {
-      option{"port", required_argument, nullptr, kPort},   option{"path", required_argument, nullptr, kPath},
-      option{"body", required_argument, nullptr, kBody},   option{"connections", required_argument, nullptr, kConnections},
-      option{"seconds", required_argument, nullptr, kSeconds}, option{"paced", no_argument, nullptr, kPaced},
+      option{"port", required_argument, nullptr, kPort},
+      option{"path", required_argument, nullptr, kPath},
+      option{"body", required_argument, nullptr, kBody},
+      option{"connections", required_argument, nullptr, kConnections},
+      option{"seconds", required_argument, nullptr, kSeconds},
+      option{"paced", no_argument, nullptr, kPaced},
       option{nullptr, 0, nullptr, 0},
   };
   for (int chosen; (chosen = getopt_long(argc, argv, "", kFlags.data(), nullptr)) != -1;) {
@@ -137,10 +143,13 @@ int main(int argc, char** argv) {
   asio::io_context loop(1);
   Totals totals;
   const auto start = Clock::now();
-  for (int i = 0; i < options.connections; ++i) asio::co_spawn(loop, Run(options, start + std::chrono::seconds(options.seconds), totals), asio::detached);
+  for (int i = 0; i < options.connections; ++i)
+    asio::co_spawn(loop, Run(options, start + std::chrono::seconds(options.seconds), totals), asio::detached);
   loop.run();
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  std::printf("%lld %lld %.3f %lld %lld\n", static_cast<long long>(totals.replies), static_cast<long long>(totals.failures), seconds,
-              static_cast<long long>(Percentile(totals.ages, 0.5) / 1000), static_cast<long long>(Percentile(totals.ages, 0.99) / 1000));
+  std::printf("%lld %lld %.3f %lld %lld\n", static_cast<long long>(totals.replies),
+              static_cast<long long>(totals.failures), seconds,
+              static_cast<long long>(Percentile(totals.ages, 0.5) / 1000),
+              static_cast<long long>(Percentile(totals.ages, 0.99) / 1000));
   return totals.replies > 0 ? 0 : 1;
 }

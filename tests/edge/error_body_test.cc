@@ -12,7 +12,8 @@ namespace {
 namespace json = boost::json;
 
 TEST(ErrorAnswer, HasAllFourMembers) {
-  const ErrorAnswer answer = MakeErrorAnswer(MakeError(Reason::REASON_MODEL_NOT_FOUND, "no \"such\" model", {.field = "model"}));
+  const ErrorAnswer answer =
+      MakeErrorAnswer(MakeError(Reason::REASON_MODEL_NOT_FOUND, "no \"such\" model", {.field = "model"}));
   EXPECT_EQ(answer.http_status, 404);
   const json::value body = json::parse(answer.body);
   EXPECT_EQ(body.at("error").at("message").as_string(), "no \"such\" model");
@@ -20,12 +21,17 @@ TEST(ErrorAnswer, HasAllFourMembers) {
   EXPECT_EQ(body.at("error").at("param").as_string(), "model");
   EXPECT_EQ(body.at("error").at("code").as_string(), "model_not_found");
   EXPECT_TRUE(json::parse(MakeErrorAnswer(absl::InternalError("")).body).at("error").at("param").is_null());
-  EXPECT_FALSE(json::parse(MakeErrorAnswer(absl::InternalError("")).body).at("error").at("message").as_string().empty());
+  EXPECT_FALSE(
+      json::parse(MakeErrorAnswer(absl::InternalError("")).body).at("error").at("message").as_string().empty());
 }
 
 TEST(ErrorAnswer, SaysWhenToComeBack) {
-  const auto header = [](const absl::Status& status, const char* name) { return std::string(MakeErrorAnswer(status).headers.Get(name)); };
-  EXPECT_EQ(header(MakeError(Reason::REASON_ACCOUNT_BUSY, "m", {.retry_after = absl::Milliseconds(1200)}), "retry-after"), "2");
+  const auto header = [](const absl::Status& status, const char* name) {
+    return std::string(MakeErrorAnswer(status).headers.Get(name));
+  };
+  EXPECT_EQ(
+      header(MakeError(Reason::REASON_ACCOUNT_BUSY, "m", {.retry_after = absl::Milliseconds(1200)}), "retry-after"),
+      "2");
   EXPECT_EQ(header(MakeError(Reason::REASON_ACCOUNT_BUSY, "m"), "retry-after"), "5");
   EXPECT_EQ(header(MakeError(Reason::REASON_NO_BACKEND, "m"), "retry-after"), "2");
   EXPECT_EQ(header(MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, "m"), "retry-after"), "");
@@ -35,8 +41,11 @@ TEST(ErrorAnswer, SaysWhenToComeBack) {
 }
 
 TEST(OriginGuard, LoopbackAndItsImitations) {
-  for (const char* good : {"localhost", "LOCALHOST:8000", "127.0.0.1", "127.0.0.1:80", "127.9.9.9", "[::1]", "[::1]:8000"}) EXPECT_TRUE(IsLoopbackAuthority(good)) << good;
-  for (const char* bad : {"", "localhost.evil.example", "evil.example", "127.0.0.1.evil.example", "127.0.0", "127.1", "1270.0.0.1", "[::1", "[::1]x", "[::2]", "localhost:80x", "0.0.0.0", "10.0.0.1",
+  for (const char* good :
+       {"localhost", "LOCALHOST:8000", "127.0.0.1", "127.0.0.1:80", "127.9.9.9", "[::1]", "[::1]:8000"})
+    EXPECT_TRUE(IsLoopbackAuthority(good)) << good;
+  for (const char* bad : {"", "localhost.evil.example", "evil.example", "127.0.0.1.evil.example", "127.0.0", "127.1",
+                          "1270.0.0.1", "[::1", "[::1]x", "[::2]", "localhost:80x", "0.0.0.0", "10.0.0.1",
                           "localhost@evil.example", "127.0.0.1:80@evil.example"}) {
     EXPECT_FALSE(IsLoopbackAuthority(bad)) << bad;
   }
@@ -45,8 +54,10 @@ TEST(OriginGuard, LoopbackAndItsImitations) {
 TEST(OriginGuard, HostAndOrigin) {
   EXPECT_TRUE(CheckLocal({{"Host", "localhost:8000"}}).ok());
   EXPECT_TRUE(CheckLocal({{"Host", "localhost"}, {"Origin", "http://127.0.0.1:3000"}}).ok());
-  for (const char* origin : {"https://evil.example", "null", "", "http://localhost.evil.example", "file://", "localhost"}) {
-    EXPECT_EQ(ReasonOf(CheckLocal({{"Host", "localhost"}, {"Origin", origin}})), Reason::REASON_CALLER_FORBIDDEN) << origin;
+  for (const char* origin :
+       {"https://evil.example", "null", "", "http://localhost.evil.example", "file://", "localhost"}) {
+    EXPECT_EQ(ReasonOf(CheckLocal({{"Host", "localhost"}, {"Origin", origin}})), Reason::REASON_CALLER_FORBIDDEN)
+        << origin;
   }
   EXPECT_FALSE(CheckLocal({}).ok());
 }

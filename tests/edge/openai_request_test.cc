@@ -8,7 +8,9 @@
 namespace switchyard {
 namespace {
 
-std::string Body(const std::string& more) { return absl::StrCat(R"({"model":"m","messages":[{"role":"user","content":"x"}])", more.empty() ? "" : ",", more, "}"); }
+std::string Body(const std::string& more) {
+  return absl::StrCat(R"({"model":"m","messages":[{"role":"user","content":"x"}])", more.empty() ? "" : ",", more, "}");
+}
 
 chat::v1::ChatRequest Parsed(const std::string& more) {
   auto call = ParseChatCompletion(Body(more));
@@ -24,7 +26,8 @@ TEST(ParseChatCompletion, EveryFieldHasItsPlace) {
   const auto text = [](chat::v1::ChatRequest request) {
     request.clear_model();
     request.clear_messages();
-    for (auto clear : {&chat::v1::ChatRequest::clear_sampling, &chat::v1::ChatRequest::clear_reasoning, &chat::v1::ChatRequest::clear_web_search}) {
+    for (auto clear : {&chat::v1::ChatRequest::clear_sampling, &chat::v1::ChatRequest::clear_reasoning,
+                       &chat::v1::ChatRequest::clear_web_search}) {
       chat::v1::ChatRequest without = request;
       (without.*clear)();
       if (without.ByteSizeLong() + 2 == request.ByteSizeLong()) request = without;  // present and empty
@@ -33,7 +36,8 @@ TEST(ParseChatCompletion, EveryFieldHasItsPlace) {
   };
   for (const Row& row : {
            Row{R"("temperature":0.5,"top_p":1,"seed":7)", "sampling { temperature: 0.5 top_p: 1 seed: 7 }"},
-           Row{R"("presence_penalty":-2,"frequency_penalty":2,"top_k":3)", "sampling { presence_penalty: -2 frequency_penalty: 2 top_k: 3 }"},
+           Row{R"("presence_penalty":-2,"frequency_penalty":2,"top_k":3)",
+               "sampling { presence_penalty: -2 frequency_penalty: 2 top_k: 3 }"},
            Row{R"("stop":"a")", R"(stop: "a")"},
            Row{R"("stop":["a","b"])", R"(stop: "a" stop: "b")"},
            Row{R"("max_tokens":5)", "max_output_tokens: 5"},
@@ -41,11 +45,14 @@ TEST(ParseChatCompletion, EveryFieldHasItsPlace) {
            Row{R"("reasoning_effort":"high")", "reasoning { effort: EFFORT_HIGH }"},
            Row{R"("reasoning":{"effort":"none"})", "reasoning { effort: EFFORT_NONE }"},
            Row{R"("reasoning_format":"separate")", "reasoning { format: REASONING_FORMAT_SEPARATE }"},
-           Row{R"("web_search_options":{"search_context_size":"low"})", R"(web_search { enabled: true context_size: "low" })"},
+           Row{R"("web_search_options":{"search_context_size":"low"})",
+               R"(web_search { enabled: true context_size: "low" })"},
            Row{R"("web_search":false)", "web_search { enabled: false }"},
            Row{R"("response_format":{"type":"json_object"})", "response_format { kind: KIND_JSON_OBJECT }"},
-           Row{R"("tools":[{"type":"function","function":{"name":"f","strict":true}}],"tool_choice":"none")", R"(tools { name: "f" parameters { } strict: true } tool_choice { mode: MODE_NONE })"},
-           Row{R"("tool_choice":{"type":"function","function":{"name":"f"}})", R"(tool_choice { mode: MODE_NAMED name: "f" })"},
+           Row{R"("tools":[{"type":"function","function":{"name":"f","strict":true}}],"tool_choice":"none")",
+               R"(tools { name: "f" parameters { } strict: true } tool_choice { mode: MODE_NONE })"},
+           Row{R"("tool_choice":{"type":"function","function":{"name":"f"}})",
+               R"(tool_choice { mode: MODE_NAMED name: "f" })"},
            Row{R"("parallel_tool_calls":false)", "parallel_tool_calls: false"},
            Row{R"("user":"u","metadata":{"k":"v"})", R"(end_user: "u" metadata { key: "k" value: "v" })"},
            Row{R"("conversation_id":"c","keep_conversation":true)", R"(conversation_id: "c" keep_conversation: true)"},
@@ -59,7 +66,9 @@ TEST(ParseChatCompletion, EveryFieldHasItsPlace) {
 }
 
 TEST(ParseChatCompletion, WhatCannotBeHonouredIsListed) {
-  for (const char* field : {R"("logprobs":true)", R"("top_logprobs":2)", R"("logit_bias":{"5":1})", R"("audio":{"voice":"x"})", R"("n":2)", R"("modalities":["text","audio"])", R"("prediction":{})"}) {
+  for (const char* field :
+       {R"("logprobs":true)", R"("top_logprobs":2)", R"("logit_bias":{"5":1})", R"("audio":{"voice":"x"})", R"("n":2)",
+        R"("modalities":["text","audio"])", R"("prediction":{})"}) {
     ASSERT_EQ(Parsed(field).unsupported_size(), 1) << field;
     EXPECT_NE(Parsed(field).unsupported(0).why(), "") << field;
   }
@@ -71,12 +80,25 @@ TEST(ParseChatCompletion, FaultsNameTheirField) {
     const char* field;
   };
   for (const Row& row : {
-           Row{R"("temperature":"hot")", "temperature"}, Row{R"("stream":"yes")", "stream"}, Row{R"("stop":[1])", "stop"}, Row{R"("stop":{})", "stop"}, Row{R"("max_tokens":1.5)", "max_tokens"},
-           Row{R"("max_tokens":0)", "max_tokens"}, Row{R"("n":0)", "n"}, Row{R"("reasoning_effort":"very")", "reasoning_effort"}, Row{R"("reasoning_format":"x")", "reasoning_format"},
-           Row{R"("tools":{})", "tools"}, Row{R"("tools":[{}])", "tools[0].type"}, Row{R"("tools":[{"type":"function"}])", "tools[0].function"},
-           Row{R"("tools":[{"type":"function","function":{}}])", "tools[0].function.name"}, Row{R"("response_format":{"type":"xml"})", "response_format.type"},
-           Row{R"("response_format":{"type":"json_schema"})", "response_format.json_schema"}, Row{R"("stream_options":{})", "stream_options"}, Row{R"("metadata":{"a":1})", "metadata"},
-           Row{R"("stream":true,"stream_options":3)", "stream_options"}, Row{R"("web_search_options":[])", "web_search_options"},
+           Row{R"("temperature":"hot")", "temperature"},
+           Row{R"("stream":"yes")", "stream"},
+           Row{R"("stop":[1])", "stop"},
+           Row{R"("stop":{})", "stop"},
+           Row{R"("max_tokens":1.5)", "max_tokens"},
+           Row{R"("max_tokens":0)", "max_tokens"},
+           Row{R"("n":0)", "n"},
+           Row{R"("reasoning_effort":"very")", "reasoning_effort"},
+           Row{R"("reasoning_format":"x")", "reasoning_format"},
+           Row{R"("tools":{})", "tools"},
+           Row{R"("tools":[{}])", "tools[0].type"},
+           Row{R"("tools":[{"type":"function"}])", "tools[0].function"},
+           Row{R"("tools":[{"type":"function","function":{}}])", "tools[0].function.name"},
+           Row{R"("response_format":{"type":"xml"})", "response_format.type"},
+           Row{R"("response_format":{"type":"json_schema"})", "response_format.json_schema"},
+           Row{R"("stream_options":{})", "stream_options"},
+           Row{R"("metadata":{"a":1})", "metadata"},
+           Row{R"("stream":true,"stream_options":3)", "stream_options"},
+           Row{R"("web_search_options":[])", "web_search_options"},
        }) {
     const auto call = ParseChatCompletion(Body(row.json));
     EXPECT_EQ(ReasonOf(call.status()), Reason::REASON_INVALID_REQUEST) << row.json;

@@ -45,7 +45,8 @@ TEST_F(AnswersTest, Whole) {
   EXPECT_EQ(answer.json.at("model").as_string(), "deepseek-chat");
   EXPECT_TRUE(answer.json.at("choices").at(0).at("message").at("refusal").is_null());
   const auto& usage = answer.json.at("usage");
-  EXPECT_EQ(usage.at("total_tokens").as_int64(), usage.at("prompt_tokens").as_int64() + usage.at("completion_tokens").as_int64());
+  EXPECT_EQ(usage.at("total_tokens").as_int64(),
+            usage.at("prompt_tokens").as_int64() + usage.at("completion_tokens").as_int64());
 }
 
 TEST_F(AnswersTest, Streamed) {
@@ -76,7 +77,8 @@ TEST_F(AnswersTest, ReasoningInFourFormats) {
     const char* text;
     const char* reasoning;
   };
-  for (const Row& row : {Row{"think", "<think:Hmm. Yes.>Red, green, blue", ""}, Row{"tags", "<think>Hmm. Yes.</think>Red, green, blue", ""},
+  for (const Row& row : {Row{"think", "<think:Hmm. Yes.>Red, green, blue", ""},
+                         Row{"tags", "<think>Hmm. Yes.</think>Red, green, blue", ""},
                          Row{"separate", "Red, green, blue", "Hmm. Yes."}, Row{"hidden", "Red, green, blue", ""}}) {
     const std::string more = absl::StrCat(R"(,"reasoning_format":")", row.format, "\"");
     const Streamed streamed = Stream(port(), kRed, more, "deepseek-reasoner");
@@ -98,7 +100,8 @@ TEST_F(AnswersTest, EffortOverridesTheModelsName) {
 TEST_F(AnswersTest, EveryDialectInAnyChunking) {
   for (const char* dialect : {"2026", "2025-11", "2025-mid"}) {
     for (const char* model : {"deepseek-chat", "deepseek-reasoner", "deepseek-r1-search"}) {
-      const std::string script = absl::StrCat("[[sim: text=Grün,+红色,+blue think=Hmm dialect=", dialect, " comments=1 split=1]]");
+      const std::string script =
+          absl::StrCat("[[sim: text=Grün,+红色,+blue think=Hmm dialect=", dialect, " comments=1 split=1]]");
       const Streamed answer = Stream(port(), script, R"(,"reasoning_format":"separate")", model);
       EXPECT_EQ(answer.finish_reason, "stop") << dialect << model;
       EXPECT_TRUE(absl::StartsWith(answer.text, "Grün,")) << answer.text;
@@ -132,15 +135,17 @@ TEST_F(AnswersTest, StopSequencesAndLimits) {
 }
 
 TEST_F(AnswersTest, TheWholeHistoryReachesThePlatform) {
-  const std::string body = R"({"model":"deepseek-chat","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"One"},)"
-                           R"({"role":"assistant","content":"Two"},{"role":"user","content":[{"type":"text","text":"Three"}]}]})";
+  const std::string body =
+      R"({"model":"deepseek-chat","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"One"},)"
+      R"({"role":"assistant","content":"Two"},{"role":"user","content":[{"type":"text","text":"Three"}]}]})";
   EXPECT_EQ(Fetch(port(), "POST", "/v1/chat/completions", body).status, 200);
   EXPECT_EQ(Prompt(), "[System]\nBe brief.\n\n[User]\nOne\n\n[Assistant]\nTwo\n\n[User]\nThree");
 }
 
 TEST_F(AnswersTest, ACutAnswerIsContinued) {
   for (const char* how : {"snapshot", "rest", "message", "pow"}) {
-    const Streamed answer = Stream(port(), absl::StrCat("[[sim: text=One+two+three+four fault=incomplete at=2 continue=", how, "]]"));
+    const Streamed answer =
+        Stream(port(), absl::StrCat("[[sim: text=One+two+three+four fault=incomplete at=2 continue=", how, "]]"));
     EXPECT_EQ(answer.text, "One two three four") << how;
     EXPECT_EQ(answer.finish_reason, "stop") << how;
   }
@@ -154,7 +159,8 @@ TEST_F(AnswersTest, AKeptConversationGoesOn) {
   ASSERT_EQ(first.status, 200);
   const std::string id(first.json.at("conversation_id").as_string().c_str());
   EXPECT_EQ(platforms_->OpenConversations(), 1);
-  const Whole second = Chat(port(), "[[sim: text=More]]", absl::StrCat(R"(,"keep_conversation":true,"conversation_id":")", id, "\""));
+  const Whole second =
+      Chat(port(), "[[sim: text=More]]", absl::StrCat(R"(,"keep_conversation":true,"conversation_id":")", id, "\""));
   EXPECT_EQ(second.text(), "More") << second.error("message");
   const auto state = platforms_->State();
   EXPECT_EQ(state.at("completions").as_array().back().at("parent_message_id").to_number<int64_t>(), 2);
@@ -167,7 +173,8 @@ TEST_F(AnswersTest, AKeptConversationGoesOn) {
 TEST_F(AnswersTest, Models) {
   const HttpReply list = Fetch(port(), "GET", "/v1/models");
   EXPECT_EQ(list.status, 200);
-  for (const char* id : {"deepseek", "deepseek-chat", "deepseek-reasoner", "deepseek-r1", "deepseek-v4-flash", "deepseek-v4-pro", "deepseek-chat-search"}) {
+  for (const char* id : {"deepseek", "deepseek-chat", "deepseek-reasoner", "deepseek-r1", "deepseek-v4-flash",
+                         "deepseek-v4-pro", "deepseek-chat-search"}) {
     EXPECT_TRUE(absl::StrContains(list.body, absl::StrCat("{\"id\":\"", id, "\",\"object\":\"model\","))) << id;
     EXPECT_EQ(Fetch(port(), "GET", absl::StrCat("/v1/models/", id)).status, 200) << id;
     EXPECT_EQ(Chat(port(), kRed, "", id).status, 200) << id;
@@ -175,6 +182,17 @@ TEST_F(AnswersTest, Models) {
   const Whole unknown = ReadWhole(Fetch(port(), "GET", "/v1/models/gpt%2F4"));
   EXPECT_EQ(unknown.status, 404);
   EXPECT_EQ(unknown.error("code"), "model_not_found");
+}
+
+TEST_F(AnswersTest, HeadIsGetWithoutABody) {
+  const HttpReply get = Fetch(port(), "GET", "/v1/models");
+  for (const char* path : {"/v1/models", "/v1/models/deepseek-chat", "/healthz", "/readyz"}) {
+    const HttpReply head = Fetch(port(), "HEAD", path);
+    EXPECT_EQ(head.status, 200) << path;
+    EXPECT_EQ(head.body, "") << path;
+  }
+  EXPECT_EQ(Fetch(port(), "HEAD", "/v1/models").headers.at("content-length"), get.headers.at("content-length"));
+  EXPECT_EQ(Fetch(port(), "HEAD", "/v1/chat/completions").status, 405);
 }
 
 TEST_F(AnswersTest, HealthAndUnknownPaths) {
@@ -199,14 +217,22 @@ TEST_F(AnswersTest, BadRequestsNameTheField) {
            Row{R"({"messages":[{"role":"user","content":"x"}]})", 400, "invalid_request", "model"},
            Row{R"({"model":"deepseek-chat"})", 400, "invalid_request", "messages"},
            Row{R"({"model":"deepseek-chat","messages":[]})", 400, "invalid_request", "messages"},
-           Row{R"({"model":"deepseek-chat","messages":[{"role":"robot","content":"x"}]})", 400, "invalid_request", "messages[0].role"},
-           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":7}]})", 400, "invalid_request", "messages[0].content"},
-           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":"x"}],"temperature":"hot"})", 400, "invalid_request", "temperature"},
-           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":"x"}],"temperature":3})", 400, "invalid_request", "temperature"},
-           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":"x"}],"logprobs":true})", 400, "unsupported_parameter", "logprobs"},
-           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":"x"}],"n":2})", 400, "unsupported_parameter", "n"},
-           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":"x"}],"stop":["a","b","c","d","e"]})", 400, "invalid_request", "stop"},
-           Row{R"({"model":"deepseek-chatty","messages":[{"role":"user","content":"x"}]})", 404, "model_not_found", "model"},
+           Row{R"({"model":"deepseek-chat","messages":[{"role":"robot","content":"x"}]})", 400, "invalid_request",
+               "messages[0].role"},
+           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":7}]})", 400, "invalid_request",
+               "messages[0].content"},
+           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":"x"}],"temperature":"hot"})", 400,
+               "invalid_request", "temperature"},
+           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":"x"}],"temperature":3})", 400,
+               "invalid_request", "temperature"},
+           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":"x"}],"logprobs":true})", 400,
+               "unsupported_parameter", "logprobs"},
+           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":"x"}],"n":2})", 400,
+               "unsupported_parameter", "n"},
+           Row{R"({"model":"deepseek-chat","messages":[{"role":"user","content":"x"}],"stop":["a","b","c","d","e"]})",
+               400, "invalid_request", "stop"},
+           Row{R"({"model":"deepseek-chatty","messages":[{"role":"user","content":"x"}]})", 404, "model_not_found",
+               "model"},
        }) {
     const Whole answer = ReadWhole(Fetch(port(), "POST", "/v1/chat/completions", row.body));
     EXPECT_EQ(answer.status, row.status) << row.body;
@@ -214,11 +240,16 @@ TEST_F(AnswersTest, BadRequestsNameTheField) {
     EXPECT_EQ(answer.error("param"), row.param) << row.body;
     EXPECT_NE(answer.error("message"), "") << row.body;
   }
-  EXPECT_EQ(Fetch(port(), "POST", "/v1/chat/completions", "x=1", {{"Content-Type", "application/x-www-form-urlencoded"}}).status, 415);
+  EXPECT_EQ(
+      Fetch(port(), "POST", "/v1/chat/completions", "x=1", {{"Content-Type", "application/x-www-form-urlencoded"}})
+          .status,
+      415);
 }
 
 TEST_F(AnswersTest, NullAndNeutralValuesPass) {
-  const Whole answer = Chat(port(), kRed, R"(,"temperature":null,"n":1,"logprobs":false,"logit_bias":{},"tools":[],"stop":null,"seed":4,"user":"u","metadata":{},"response_format":{"type":"text"},"made_up":1)");
+  const Whole answer = Chat(
+      port(), kRed,
+      R"(,"temperature":null,"n":1,"logprobs":false,"logit_bias":{},"tools":[],"stop":null,"seed":4,"user":"u","metadata":{},"response_format":{"type":"text"},"made_up":1)");
   EXPECT_EQ(answer.status, 200) << answer.error("message");
 }
 
@@ -227,8 +258,12 @@ TEST_F(AnswersTest, OnlyThisMachineIsServed) {
   EXPECT_EQ(Fetch(port(), "GET", "/v1/models", "", {{"Host", "127.0.0.1.evil.example"}}).status, 403);
   EXPECT_EQ(Fetch(port(), "GET", "/v1/models", "", {{"Origin", "https://evil.example"}}).status, 403);
   EXPECT_EQ(Fetch(port(), "GET", "/v1/models", "", {{"Origin", "null"}}).status, 403);
-  EXPECT_EQ(Fetch(port(), "GET", "/v1/models", "", {{"Host", "127.0.0.1:8000"}, {"Origin", "http://localhost:3000"}}).status, 200);
-  const HttpReply preflight = Fetch(port(), "OPTIONS", "/v1/chat/completions", "", {{"Origin", "http://localhost:3000"}, {"Access-Control-Request-Headers", "authorization,x-stainless-os"}});
+  EXPECT_EQ(
+      Fetch(port(), "GET", "/v1/models", "", {{"Host", "127.0.0.1:8000"}, {"Origin", "http://localhost:3000"}}).status,
+      200);
+  const HttpReply preflight =
+      Fetch(port(), "OPTIONS", "/v1/chat/completions", "",
+            {{"Origin", "http://localhost:3000"}, {"Access-Control-Request-Headers", "authorization,x-stainless-os"}});
   EXPECT_EQ(preflight.status, 204);
   EXPECT_EQ(preflight.headers.at("access-control-allow-headers"), "authorization,x-stainless-os");
 }

@@ -27,7 +27,8 @@ class FaultsTest : public ::testing::TestWithParam<Fault> {
 };
 
 std::string Member(const boost::json::value& error, const char* name) {
-  return error.is_object() && error.at(name).is_string() ? std::string(error.at(name).as_string().c_str()) : std::string();
+  return error.is_object() && error.at(name).is_string() ? std::string(error.at(name).as_string().c_str())
+                                                         : std::string();
 }
 
 TEST_P(FaultsTest, Streamed) {
@@ -56,7 +57,9 @@ TEST_P(FaultsTest, Whole) {
   EXPECT_EQ(answer.error("type"), fault.type);
   EXPECT_EQ(answer.error("code"), fault.code);
   EXPECT_TRUE(absl::StrContains(answer.error("message"), "deepseek")) << answer.error("message");
-  const auto header = [&](const char* name) { return answer.headers.count(name) ? answer.headers.at(name) : std::string("none"); };
+  const auto header = [&](const char* name) {
+    return answer.headers.count(name) ? answer.headers.at(name) : std::string("none");
+  };
   EXPECT_EQ(header("retry-after"), fault.retry_after == nullptr ? "none" : fault.retry_after);
   EXPECT_EQ(header("x-should-retry"), fault.should_retry == nullptr ? "none" : fault.should_retry);
   EXPECT_TRUE(Eventually([&] { return platforms_.OpenConversations() == 0; }));
@@ -65,24 +68,29 @@ TEST_P(FaultsTest, Whole) {
 constexpr char kAccount[] = "upstream_account_error";
 constexpr char kUpstream[] = "upstream_error";
 
-INSTANTIATE_TEST_SUITE_P(DeepSeek, FaultsTest,
-                         ::testing::Values(Fault{"fault=expired", 403, kAccount, "credential_expired"}, Fault{"fault=muted", 403, kAccount, "account_muted"},
-                                           Fault{"fault=banned", 403, kAccount, "account_banned"}, Fault{"fault=device", 403, kAccount, "client_refused"},
-                                           Fault{"fault=waf_202", 403, kAccount, "client_refused"}, Fault{"fault=waf_403", 403, kAccount, "client_refused"},
-                                           Fault{"fault=html", 403, kAccount, "client_refused"}, Fault{"fault=http_429", 429, "rate_limit_error", "rate_limited", "7"},
-                                           Fault{"fault=rate_code", 429, "rate_limit_error", "rate_limited", "30"},
-                                           Fault{"fault=hint_rate", 429, "rate_limit_error", "rate_limited", "30"},
-                                           Fault{"fault=hint_length", 400, "invalid_request_error", "context_length_exceeded"},
-                                           Fault{"fault=hint_other", 502, kUpstream, "upstream_unavailable"}, Fault{"fault=http_500", 502, kUpstream, "upstream_unavailable"},
-                                           Fault{"fault=pow", 502, kUpstream, "signature_refused", nullptr, "false"},
-                                           Fault{"fault=not_json", 502, kUpstream, "upstream_changed", nullptr, "false"},
-                                           Fault{"fault=empty", 502, kUpstream, "upstream_empty"}, Fault{"fault=filter_early", 400, "invalid_request_error", "content_policy_violation"},
-                                           Fault{"fault=cut at=0", 502, kUpstream, "upstream_broken"},
-                                           Fault{"fault=cut at=2 chunk_ms=20", 502, kUpstream, "upstream_broken", nullptr, nullptr, "One two"},
-                                           Fault{"fault=reset at=2 chunk_ms=20", 502, kUpstream, "upstream_broken", nullptr, nullptr, "One two"},
-                                           Fault{"fault=garbage at=2 chunk_ms=20", 502, kUpstream, "upstream_broken", nullptr, nullptr, "One two"},
-                                           Fault{"fault=closed_unfinished at=2", 502, kUpstream, "upstream_broken", nullptr, nullptr, "One two"},
-                                           Fault{"fault=oversized at=2 chunk_ms=20", 502, kUpstream, "upstream_changed", nullptr, "false", "One two"}));
+INSTANTIATE_TEST_SUITE_P(
+    DeepSeek, FaultsTest,
+    ::testing::Values(
+        Fault{"fault=expired", 403, kAccount, "credential_expired"},
+        Fault{"fault=muted", 403, kAccount, "account_muted"}, Fault{"fault=banned", 403, kAccount, "account_banned"},
+        Fault{"fault=device", 403, kAccount, "client_refused"}, Fault{"fault=waf_202", 403, kAccount, "client_refused"},
+        Fault{"fault=waf_403", 403, kAccount, "client_refused"}, Fault{"fault=html", 403, kAccount, "client_refused"},
+        Fault{"fault=http_429", 429, "rate_limit_error", "rate_limited", "7"},
+        Fault{"fault=rate_code", 429, "rate_limit_error", "rate_limited", "30"},
+        Fault{"fault=hint_rate", 429, "rate_limit_error", "rate_limited", "30"},
+        Fault{"fault=hint_length", 400, "invalid_request_error", "context_length_exceeded"},
+        Fault{"fault=hint_other", 502, kUpstream, "upstream_unavailable"},
+        Fault{"fault=http_500", 502, kUpstream, "upstream_unavailable"},
+        Fault{"fault=pow", 502, kUpstream, "signature_refused", nullptr, "false"},
+        Fault{"fault=not_json", 502, kUpstream, "upstream_changed", nullptr, "false"},
+        Fault{"fault=empty", 502, kUpstream, "upstream_empty"},
+        Fault{"fault=filter_early", 400, "invalid_request_error", "content_policy_violation"},
+        Fault{"fault=cut at=0", 502, kUpstream, "upstream_broken"},
+        Fault{"fault=cut at=2 chunk_ms=20", 502, kUpstream, "upstream_broken", nullptr, nullptr, "One two"},
+        Fault{"fault=reset at=2 chunk_ms=20", 502, kUpstream, "upstream_broken", nullptr, nullptr, "One two"},
+        Fault{"fault=garbage at=2 chunk_ms=20", 502, kUpstream, "upstream_broken", nullptr, nullptr, "One two"},
+        Fault{"fault=closed_unfinished at=2", 502, kUpstream, "upstream_broken", nullptr, nullptr, "One two"},
+        Fault{"fault=oversized at=2 chunk_ms=20", 502, kUpstream, "upstream_changed", nullptr, "false", "One two"}));
 
 TEST(Withdrawal, AnAnswerThatHadBegunEndsWithTheRefusal) {
   SimulatedPlatforms platforms;
@@ -96,7 +104,8 @@ TEST(Withdrawal, AnAnswerThatHadBegunEndsWithTheRefusal) {
   const Whole whole = Chat(relay.port(), prompt);
   EXPECT_EQ(whole.status, 200);
   EXPECT_EQ(whole.finish_reason(), "content_filter");
-  EXPECT_EQ(whole.json.at("choices").at(0).at("message").at("refusal").as_string(), "Let us talk about something else.");
+  EXPECT_EQ(whole.json.at("choices").at(0).at("message").at("refusal").as_string(),
+            "Let us talk about something else.");
 }
 
 TEST(Retries, OneMoreTryBeforeAnyContent) {

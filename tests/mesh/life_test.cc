@@ -22,7 +22,8 @@ class LifeTest : public ::testing::Test {
     return probe;
   }
   void ExpectStoppedAndDeleted() {
-    EXPECT_TRUE(Eventually([&] { return platforms_.Count("/chat/stop_stream") >= 1; })) << "the platform was not told to stop";
+    EXPECT_TRUE(Eventually([&] { return platforms_.Count("/chat/stop_stream") >= 1; }))
+        << "the platform was not told to stop";
     EXPECT_TRUE(Eventually([&] { return platforms_.OpenConversations() == 0; })) << "a conversation was left over";
     EXPECT_EQ(platforms_.Violations(), "");
   }
@@ -73,7 +74,8 @@ TEST_F(LifeTest, AKilledRelayCleansUpWhenItComesBack) {
   relay->process().WaitExit(absl::Seconds(10));
   EXPECT_EQ(platforms_.OpenConversations(), 1);
   relay = std::make_unique<Relay>(platforms_, Variables(), state);
-  EXPECT_TRUE(Eventually([&] { return platforms_.OpenConversations() == 0; })) << "the conversation of the killed relay is still there";
+  EXPECT_TRUE(Eventually([&] { return platforms_.OpenConversations() == 0; }))
+      << "the conversation of the killed relay is still there";
 }
 
 TEST_F(LifeTest, TwoChatsOnOneAccountRunOneAfterTheOther) {
@@ -106,7 +108,9 @@ TEST_F(LifeTest, AFullQueueIsBusy) {
     others.push_back(std::make_unique<HttpProbe>(relay.port()));
     others.back()->Post("/v1/chat/completions", ChatBody("[[sim: text=Second]]"));
   }
-  const auto answered = [&] { return std::count_if(others.begin(), others.end(), [](const auto& probe) { return probe->Readable(); }); };
+  const auto answered = [&] {
+    return std::count_if(others.begin(), others.end(), [](const auto& probe) { return probe->Readable(); });
+  };
   ASSERT_TRUE(Eventually([&] { return answered() == 3; }));
   HttpProbe* waiting = nullptr;
   for (auto& probe : others) {
@@ -132,7 +136,8 @@ TEST_F(LifeTest, AQueueThatIsTooSlowIsBusy) {
 
 TEST_F(LifeTest, SilenceIsFilledWithComments) {
   Relay relay(platforms_, {{"SWITCHYARD_SERVER__HEARTBEAT", "1s"}});
-  const HttpReply reply = Fetch(relay.port(), "POST", "/v1/chat/completions", ChatBody("[[sim: text=Late first_ms=2500]]", R"(,"stream":true)"));
+  const HttpReply reply = Fetch(relay.port(), "POST", "/v1/chat/completions",
+                                ChatBody("[[sim: text=Late first_ms=2500]]", R"(,"stream":true)"));
   EXPECT_TRUE(absl::StartsWith(reply.body, ": ")) << reply.body;
   const Streamed answer = ReadStream(reply);
   EXPECT_EQ(answer.text, "Late");

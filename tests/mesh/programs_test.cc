@@ -1,5 +1,5 @@
-// The services as programs of their own, gRPC clients straight at a provider, and what every program does with flags and
-// configuration.
+// The services as programs of their own, gRPC clients straight at a provider, and what every program does with flags
+// and configuration.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -22,8 +22,9 @@ namespace {
 using chat::v1::ChatEvent;
 using chat::v1::ChatRequest;
 
-constexpr const char* kPrograms[] = {"deploy/all_in_one/switchyard", "edge/switchyard-edge", "services/deepseek/switchyard-deepseek",
-                                     "services/session/switchyard-session", "services/signing/switchyard-signing"};
+constexpr const char* kPrograms[] = {"deploy/all_in_one/switchyard", "edge/switchyard-edge",
+                                     "services/deepseek/switchyard-deepseek", "services/session/switchyard-session",
+                                     "services/signing/switchyard-signing"};
 
 /// The path of a Unix socket has about a hundred characters at most; a test's own directory alone may have more.
 std::string ShortDirectory() {
@@ -34,11 +35,13 @@ std::string ShortDirectory() {
 /// Session, signing, provider and edge, each a process.
 class Programs {
  public:
-  explicit Programs(const SimulatedPlatforms& platforms) : state_(ShortDirectory()), variables_(RelayVariables(platforms, state_)) {
+  explicit Programs(const SimulatedPlatforms& platforms)
+      : state_(ShortDirectory()), variables_(RelayVariables(platforms, state_)) {
     session_ = Start("services/session/switchyard-session");
     EXPECT_TRUE(session_->WaitForOutput("serving gRPC on unix:"));
     signing_ = Start("services/signing/switchyard-signing");
-    variables_["SWITCHYARD_SIGNING__TARGET"] = absl::StrCat("127.0.0.1:", signing_->PortAfter("serving gRPC on 127.0.0.1:"));
+    variables_["SWITCHYARD_SIGNING__TARGET"] =
+        absl::StrCat("127.0.0.1:", signing_->PortAfter("serving gRPC on 127.0.0.1:"));
     deepseek_ = Start("services/deepseek/switchyard-deepseek");
     deepseek_port_ = deepseek_->PortAfter("serving gRPC on 127.0.0.1:");
     variables_["SWITCHYARD_PROVIDERS__DEEPSEEK__BACKEND"] = absl::StrCat("127.0.0.1:", deepseek_port_);
@@ -212,7 +215,8 @@ TEST(Flags, Help) {
   for (const char* program : kPrograms) {
     Process process({program, "--help"}, {});
     EXPECT_EQ(process.WaitExit(absl::Seconds(10)), 0) << program;
-    for (const char* flag : {"--config", "--env-file", "--listen", "--check-config"}) EXPECT_TRUE(absl::StrContains(process.output(), flag)) << program << flag;
+    for (const char* flag : {"--config", "--env-file", "--listen", "--check-config"})
+      EXPECT_TRUE(absl::StrContains(process.output(), flag)) << program << flag;
   }
 }
 
@@ -229,12 +233,15 @@ TEST(Flags, WrongOnes) {
 }
 
 TEST(Flags, BadConfigurationIsOneErrorWithEveryFault) {
-  const std::string path = WriteFile("server:\n  port: eighty\n  hots: \"x\"\nproviders:\n  deepseek:\n    max_in_flight_per_account: 0\n    base_url: \"ftp://x\"\n");
+  const std::string path = WriteFile(
+      "server:\n  port: eighty\n  hots: \"x\"\nproviders:\n  deepseek:\n    max_in_flight_per_account: 0\n    "
+      "base_url: \"ftp://x\"\n");
   for (const char* program : kPrograms) {
     Process process({program, "--config", path}, {{"SWITCHYARD_LOG__LEVEL", "loud"}});
     EXPECT_EQ(process.WaitExit(absl::Seconds(10)), 2);
     const std::string output = process.output();
-    for (const char* fault : {":2: server.port", ":3: server.hots", ":6: providers.deepseek.max_in_flight_per_account", ":7: providers.deepseek.base_url", "LOG__LEVEL"}) {
+    for (const char* fault : {":2: server.port", ":3: server.hots", ":6: providers.deepseek.max_in_flight_per_account",
+                              ":7: providers.deepseek.base_url", "LOG__LEVEL"}) {
       EXPECT_TRUE(absl::StrContains(output, fault)) << fault << " not in\n" << output;
     }
   }
@@ -242,7 +249,8 @@ TEST(Flags, BadConfigurationIsOneErrorWithEveryFault) {
 
 TEST(Flags, ConfigurationIsPrintedWithoutSecrets) {
   for (const char* program : kPrograms) {
-    Process process({program, "--check-config"}, {{"DEEPSEEK_TOKEN", "sim-canary-token"}, {"SWITCHYARD_SESSION__STORE_KEY", std::string(64, 'c')}});
+    Process process({program, "--check-config"},
+                    {{"DEEPSEEK_TOKEN", "sim-canary-token"}, {"SWITCHYARD_SESSION__STORE_KEY", std::string(64, 'c')}});
     EXPECT_EQ(process.WaitExit(absl::Seconds(10)), 0) << process.output();
     EXPECT_TRUE(absl::StrContains(process.output(), "base_url: \"https://chat.deepseek.com\"")) << process.output();
     EXPECT_FALSE(absl::StrContains(process.output(), "canary"));

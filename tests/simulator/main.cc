@@ -31,8 +31,11 @@ int main(int argc, char** argv) {
   simulator::deepseek::Server::Options deepseek;
   enum { kListen = 1, kDifficulty, kRunning, kThreads, kHelpFlag };
   constexpr std::array kOptions = {
-      option{"listen", required_argument, nullptr, kListen},   option{"difficulty", required_argument, nullptr, kDifficulty},
-      option{"running", required_argument, nullptr, kRunning}, option{"threads", required_argument, nullptr, kThreads}, option{"help", no_argument, nullptr, kHelpFlag},
+      option{"listen", required_argument, nullptr, kListen},
+      option{"difficulty", required_argument, nullptr, kDifficulty},
+      option{"running", required_argument, nullptr, kRunning},
+      option{"threads", required_argument, nullptr, kThreads},
+      option{"help", no_argument, nullptr, kHelpFlag},
       option{nullptr, 0, nullptr, 0},
   };
   for (int chosen; (chosen = getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
@@ -40,7 +43,8 @@ int main(int argc, char** argv) {
     if (chosen == kListen) {
       const std::string listen = optarg;
       const size_t colon = listen.rfind(':');
-      good = colon != std::string::npos && absl::SimpleAtoi(listen.substr(colon + 1), &port) && port >= 0 && port <= 65535;
+      good =
+          colon != std::string::npos && absl::SimpleAtoi(listen.substr(colon + 1), &port) && port >= 0 && port <= 65535;
       if (good) host = listen.substr(0, colon);
     } else if (chosen == kDifficulty) {
       good = absl::SimpleAtoi(optarg, &deepseek.difficulty) && deepseek.difficulty >= 1;

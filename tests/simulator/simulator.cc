@@ -53,8 +53,10 @@ asio::awaitable<void> Simulator::Plain(HttpServerRequest& request, HttpResponder
     if (pause > absl::ZeroDuration()) co_await switchyard::Sleep(responder.scope(), pause);
     const std::string text = script.Number("stamp", 0) != 0 ? Stamp() : " piece " + std::to_string(i);
     // As long as the relay's own chunks, so that the same bytes are compared.
-    absl::StrAppend(&out, R"(data: {"id":"chatcmpl-000000000000000000000000","object":"chat.completion.chunk","created":1793000000,"model":"deepseek-chat",)",
-                    R"("choices":[{"index":0,"delta":{"content":")", text, "\"},\"finish_reason\":null}]}\n\n");
+    absl::StrAppend(
+        &out,
+        R"(data: {"id":"chatcmpl-000000000000000000000000","object":"chat.completion.chunk","created":1793000000,"model":"deepseek-chat",)",
+        R"("choices":[{"index":0,"delta":{"content":")", text, "\"},\"finish_reason\":null}]}\n\n");
     if (pause == absl::ZeroDuration() && i + 1 < script.Number("chunks", 50)) continue;
     const absl::Status written = co_await responder.Write(out);
     alive = written.ok();
@@ -81,7 +83,8 @@ asio::awaitable<void> Simulator::Control(HttpServerRequest& request, HttpRespond
     } else {
       const json::value* account = object->if_contains("account");
       const json::value* times = object->if_contains("times");
-      deepseek_.Plan(account == nullptr ? "" : std::string(account->as_string().c_str()), ParseScript(script->get_string().c_str()),
+      deepseek_.Plan(account == nullptr ? "" : std::string(account->as_string().c_str()),
+                     ParseScript(script->get_string().c_str()),
                      times == nullptr ? 1 : static_cast<int>(times->as_int64()));
     }
   } else {

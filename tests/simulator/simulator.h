@@ -3,8 +3,8 @@
 //   GET  /_control/state               counters, open conversations, violations
 //   POST /_control/reset
 //   POST /_control/deepseek            {"script":"fault=cut at=3","account":"sim-1","times":1}
-//   any  /_plain?chunks=N&chunk_ms=N&stamp=1   a stream like an answer's, without a platform: what a plain proxy is measured with
-//   any  /deepseek/api/v0/…            the platform
+//   any  /_plain?chunks=N&chunk_ms=N&stamp=1   a stream like an answer's, without a platform: what a plain proxy is
+//   measured with any  /deepseek/api/v0/…            the platform
 #pragma once
 
 #include "services/common/http/http_server.h"

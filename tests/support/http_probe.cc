@@ -47,7 +47,9 @@ void HttpProbe::Send(const std::string& bytes) {
   }
 }
 
-void HttpProbe::Request(const std::string& method, const std::string& path, const std::string& body, const std::map<std::string, std::string>& headers) {
+void HttpProbe::Request(const std::string& method, const std::string& path, const std::string& body,
+                        const std::map<std::string, std::string>& headers) {
+  head_ = method == "HEAD";
   std::string out = absl::StrCat(method, " ", path, " HTTP/1.1\r\n");
   if (headers.count("Host") == 0) out += "Host: localhost\r\n";
   if (!body.empty()) {
@@ -93,10 +95,12 @@ HttpReply HttpProbe::Read() {
     const size_t next = head.find("\r\n", line + 2);
     const std::string field = head.substr(line + 2, next == std::string::npos ? std::string::npos : next - line - 2);
     const size_t colon = field.find(':');
-    if (colon != std::string::npos) reply.headers[absl::AsciiStrToLower(field.substr(0, colon))] = std::string(absl::StripAsciiWhitespace(field.substr(colon + 1)));
+    if (colon != std::string::npos)
+      reply.headers[absl::AsciiStrToLower(field.substr(0, colon))] =
+          std::string(absl::StripAsciiWhitespace(field.substr(colon + 1)));
     line = next;
   }
-  if (reply.status == 204 || reply.status == 304) {
+  if (reply.status == 204 || reply.status == 304 || head_) {
     reply.whole = true;
     return reply;
   }
@@ -133,7 +137,8 @@ HttpReply HttpProbe::Read() {
   }
 }
 
-HttpReply Fetch(int port, const std::string& method, const std::string& path, const std::string& body, const std::map<std::string, std::string>& headers) {
+HttpReply Fetch(int port, const std::string& method, const std::string& path, const std::string& body,
+                const std::map<std::string, std::string>& headers) {
   HttpProbe probe(port);
   probe.Request(method, path, body, headers);
   return probe.Read();

@@ -1,5 +1,5 @@
-// An HTTP client as small as can be, over one blocking socket, so that a test decides when bytes are read and when the connection
-// goes away. Shares nothing with the product.
+// An HTTP client as small as can be, over one blocking socket, so that a test decides when bytes are read and when the
+// connection goes away. Shares nothing with the product.
 //
 //   HttpProbe probe(port);
 //   probe.Post("/v1/chat/completions", R"({"model": …})");
@@ -29,7 +29,8 @@ class HttpProbe {
   HttpProbe& operator=(const HttpProbe&) = delete;
 
   void Send(const std::string& bytes);
-  void Request(const std::string& method, const std::string& path, const std::string& body, const std::map<std::string, std::string>& headers = {});
+  void Request(const std::string& method, const std::string& path, const std::string& body,
+               const std::map<std::string, std::string>& headers = {});
   void Post(const std::string& path, const std::string& body) { Request("POST", path, body); }
 
   /// Reads the whole answer.
@@ -51,9 +52,11 @@ class HttpProbe {
   int socket_ = -1;
   std::string raw_;
   bool ended_ = false;
+  bool head_ = false;  // the last request was HEAD: its answer has no body
 };
 
 /// One request, one answer.
-HttpReply Fetch(int port, const std::string& method, const std::string& path, const std::string& body = "", const std::map<std::string, std::string>& headers = {});
+HttpReply Fetch(int port, const std::string& method, const std::string& path, const std::string& body = "",
+                const std::map<std::string, std::string>& headers = {});
 
 }  // namespace switchyard

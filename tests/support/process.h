@@ -52,7 +52,8 @@ bool Poll(bool (*condition)(void*), void* context);
 
 template <typename Condition>
 bool Eventually(Condition condition) {
-  return support_internal::Poll([](void* context) -> bool { return (*static_cast<Condition*>(context))(); }, &condition);
+  return support_internal::Poll([](void* context) -> bool { return (*static_cast<Condition*>(context))(); },
+                                &condition);
 }
 
 /// A directory of its own for a test, empty.

@@ -16,7 +16,8 @@ std::string Quoted(const std::string& text) { return json::serialize(json::value
 
 std::string TextOf(const json::object& object, const char* name) {
   const json::value* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string().c_str(), value->get_string().size()) : std::string();
+  return value != nullptr && value->is_string() ? std::string(value->get_string().c_str(), value->get_string().size())
+                                                : std::string();
 }
 
 json::value Parse(const std::string& text) {
@@ -28,7 +29,8 @@ json::value Parse(const std::string& text) {
 }  // namespace
 
 SimulatedPlatforms::SimulatedPlatforms()
-    : process_({"tests/simulator/switchyard-simulator", "--listen", "127.0.0.1:0", "--difficulty", "500"}, {}), port_(process_.PortAfter("on http://127.0.0.1:")) {}
+    : process_({"tests/simulator/switchyard-simulator", "--listen", "127.0.0.1:0", "--difficulty", "500"}, {}),
+      port_(process_.PortAfter("on http://127.0.0.1:")) {}
 
 std::string SimulatedPlatforms::deepseek_url() const { return absl::StrCat("http://127.0.0.1:", port_, "/deepseek"); }
 
@@ -64,17 +66,21 @@ Variables RelayVariables(const SimulatedPlatforms& platforms, const std::string&
           {"SWITCHYARD_STATE_DIR", state_dir}};
 }
 
-Relay::Relay(const SimulatedPlatforms& platforms, Variables more, std::string state_dir) : state_dir_(state_dir.empty() ? FreshDirectory() : std::move(state_dir)) {
+Relay::Relay(const SimulatedPlatforms& platforms, Variables more, std::string state_dir)
+    : state_dir_(state_dir.empty() ? FreshDirectory() : std::move(state_dir)) {
   Variables variables = std::move(more);
   for (const auto& [name, value] : RelayVariables(platforms, state_dir_)) variables.emplace(name, value);
   std::erase_if(variables, [](const auto& variable) { return variable.second.empty(); });
-  process_ = std::make_unique<Process>(std::vector<std::string>{"deploy/all_in_one/switchyard", "--listen", "127.0.0.1:0", "--env-file", "/nonexistent/.env"}, variables);
+  process_ = std::make_unique<Process>(std::vector<std::string>{"deploy/all_in_one/switchyard", "--listen",
+                                                                "127.0.0.1:0", "--env-file", "/nonexistent/.env"},
+                                       variables);
   port_ = process_->PortAfter("serving HTTP on http://127.0.0.1:");
   grpc_port_ = process_->PortAfter("ChatService) on 127.0.0.1:");
 }
 
 std::string ChatBody(const std::string& text, const std::string& more, const std::string& model) {
-  return absl::StrCat(R"({"model":)", Quoted(model), R"(,"messages":[{"role":"user","content":)", Quoted(text), "}]", more, "}");
+  return absl::StrCat(R"({"model":)", Quoted(model), R"(,"messages":[{"role":"user","content":)", Quoted(text), "}]",
+                      more, "}");
 }
 
 Streamed ReadStream(const HttpReply& reply) {
@@ -110,7 +116,8 @@ Streamed ReadStream(const HttpReply& reply) {
       continue;
     }
     ++streamed.chunks;
-    if (const json::value* usage = chunk.get_object().if_contains("usage"); usage != nullptr && !usage->is_null()) streamed.usage = *usage;
+    if (const json::value* usage = chunk.get_object().if_contains("usage"); usage != nullptr && !usage->is_null())
+      streamed.usage = *usage;
     for (const json::value& choice : chunk.at("choices").as_array()) {
       const json::object& delta = choice.at("delta").as_object();
       if (delta.contains("role")) ++streamed.roles;
@@ -118,14 +125,16 @@ Streamed ReadStream(const HttpReply& reply) {
       streamed.reasoning += TextOf(delta, "reasoning_content");
       streamed.refusal += TextOf(delta, "refusal");
       if (const json::value* annotations = delta.if_contains("annotations")) streamed.annotations = *annotations;
-      if (std::string reason = TextOf(choice.as_object(), "finish_reason"); !reason.empty()) streamed.finish_reason = std::move(reason);
+      if (std::string reason = TextOf(choice.as_object(), "finish_reason"); !reason.empty())
+        streamed.finish_reason = std::move(reason);
     }
   }
   return streamed;
 }
 
 Streamed Stream(int port, const std::string& text, const std::string& more, const std::string& model) {
-  return ReadStream(Fetch(port, "POST", "/v1/chat/completions", ChatBody(text, absl::StrCat(R"(,"stream":true)", more), model)));
+  return ReadStream(
+      Fetch(port, "POST", "/v1/chat/completions", ChatBody(text, absl::StrCat(R"(,"stream":true)", more), model)));
 }
 
 Whole ReadWhole(const HttpReply& reply) { return {reply.status, Parse(reply.body), reply.headers}; }

@@ -20,7 +20,7 @@ class SimulatedPlatforms {
 
   int port() const { return port_; }
   std::string deepseek_url() const;
-  boost::json::object State() const;      // of DeepSeek
+  boost::json::object State() const;  // of DeepSeek
   int64_t Count(const std::string& name) const;
   /// What a client did that the platform would not like, as text; empty if nothing.
   std::string Violations() const;
@@ -75,7 +75,8 @@ struct Streamed {
 };
 Streamed ReadStream(const HttpReply& reply);
 
-Streamed Stream(int port, const std::string& text, const std::string& more = "", const std::string& model = "deepseek-chat");
+Streamed Stream(int port, const std::string& text, const std::string& more = "",
+                const std::string& model = "deepseek-chat");
 /// A whole answer; its JSON, or that of the error.
 struct Whole {
   int status = 0;

@@ -32,7 +32,8 @@ void AddExtension(X509* certificate, X509* issuer, int id, const char* value) {
 }
 
 /// @param issuer nullptr: signs itself
-Identity Issue(const char* name, const char* alternative, bool authority, long from_s, long to_s, const Identity* issuer) {
+Identity Issue(const char* name, const char* alternative, bool authority, long from_s, long to_s,
+               const Identity* issuer) {
   Identity made{EVP_EC_gen("P-256"), X509_new()};
   X509* certificate = made.certificate;
   X509_set_version(certificate, 2);
@@ -40,7 +41,8 @@ Identity Issue(const char* name, const char* alternative, bool authority, long f
   X509_gmtime_adj(X509_getm_notBefore(certificate), from_s);
   X509_gmtime_adj(X509_getm_notAfter(certificate), to_s);
   X509_set_pubkey(certificate, made.key);
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
   X509* signer = issuer == nullptr ? certificate : issuer->certificate;
   X509_set_issuer_name(certificate, X509_get_subject_name(signer));
   AddExtension(certificate, signer, NID_basic_constraints, authority ? "critical,CA:TRUE" : "CA:FALSE");
@@ -56,10 +58,14 @@ UpstreamDouble::UpstreamDouble(Script script, Certificate certificate) : script_
   if (certificate != Certificate::kNone) {
     const Identity authority = Issue("Test CA", nullptr, true, -kDay, 30 * kDay, nullptr);
     Identity own{};
-    if (certificate == Certificate::kGood) own = Issue("localhost", "DNS:localhost,IP:127.0.0.1", false, -kDay, 30 * kDay, &authority);
-    if (certificate == Certificate::kSelfSigned) own = Issue("localhost", "DNS:localhost,IP:127.0.0.1", false, -kDay, 30 * kDay, nullptr);
-    if (certificate == Certificate::kWrongName) own = Issue("other.example", "DNS:other.example", false, -kDay, 30 * kDay, &authority);
-    if (certificate == Certificate::kExpired) own = Issue("localhost", "DNS:localhost,IP:127.0.0.1", false, -2 * kDay, -kDay, &authority);
+    if (certificate == Certificate::kGood)
+      own = Issue("localhost", "DNS:localhost,IP:127.0.0.1", false, -kDay, 30 * kDay, &authority);
+    if (certificate == Certificate::kSelfSigned)
+      own = Issue("localhost", "DNS:localhost,IP:127.0.0.1", false, -kDay, 30 * kDay, nullptr);
+    if (certificate == Certificate::kWrongName)
+      own = Issue("other.example", "DNS:other.example", false, -kDay, 30 * kDay, &authority);
+    if (certificate == Certificate::kExpired)
+      own = Issue("localhost", "DNS:localhost,IP:127.0.0.1", false, -2 * kDay, -kDay, &authority);
     tls_ = SSL_CTX_new(TLS_server_method());
     SSL_CTX_use_certificate(tls_, own.certificate);
     SSL_CTX_use_PrivateKey(tls_, own.key);
@@ -99,7 +105,9 @@ UpstreamDouble::~UpstreamDouble() {
   SSL_CTX_free(tls_);
 }
 
-std::string UpstreamDouble::url(const std::string& path) const { return absl::StrCat(tls_ == nullptr ? "http" : "https", "://localhost:", port_, path); }
+std::string UpstreamDouble::url(const std::string& path) const {
+  return absl::StrCat(tls_ == nullptr ? "http" : "https", "://localhost:", port_, path);
+}
 
 std::vector<std::string> UpstreamDouble::requests() const {
   absl::MutexLock lock(&mutex_);

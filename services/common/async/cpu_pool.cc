@@ -45,7 +45,8 @@ CpuPool::~CpuPool() {
 absl::Status CpuPool::Submit(absl::AnyInvocable<void()> job) {
   absl::MutexLock lock(&mutex_);
   if (stopping_) return absl::UnavailableError("the CPU pool is stopping");
-  if (static_cast<int>(queue_.size()) >= queue_depth_) return absl::ResourceExhaustedError("the queue of the CPU pool is full");
+  if (static_cast<int>(queue_.size()) >= queue_depth_)
+    return absl::ResourceExhaustedError("the queue of the CPU pool is full");
   queue_.push_back(std::move(job));
   return absl::OkStatus();
 }

@@ -40,7 +40,8 @@ class Rendezvous {
 
   /// Any thread. The value is delivered on the executor.
   void Complete(T value) {
-    boost::asio::post(executor_, [state = state_, value = std::move(value)]() mutable { state->Deliver(std::move(value)); });
+    boost::asio::post(executor_,
+                      [state = state_, value = std::move(value)]() mutable { state->Deliver(std::move(value)); });
   }
 
   /// On the executor only: resumes the waiter before it returns, where there is one.

@@ -38,7 +38,9 @@ Runtime::Runtime(Options options) {
 
 Runtime::~Runtime() { Stop(); }
 
-Executor Runtime::Next() { return loops_[next_.fetch_add(1, std::memory_order_relaxed) % loops_.size()]->context.get_executor(); }
+Executor Runtime::Next() {
+  return loops_[next_.fetch_add(1, std::memory_order_relaxed) % loops_.size()]->context.get_executor();
+}
 
 std::vector<Executor> Runtime::All() {
   std::vector<Executor> all;

@@ -10,7 +10,8 @@ namespace switchyard {
 namespace {
 
 // DeepSeek. No model name is on the wire; three fields decide: model_type, thinking_enabled and search_enabled. Each id
-// has a twin with the suffix "-search". Source: protocol notes of DeepSeek, sections 1.2 and 1.3 (prompt limits: one source).
+// has a twin with the suffix "-search". Source: protocol notes of DeepSeek, sections 1.2 and 1.3 (prompt limits: one
+// source).
 constexpr int64_t kDeepSeekPrompt = 2'621'440;
 constexpr int64_t kDeepSeekExpertPrompt = 163'840;
 constexpr std::array kDeepSeek = {

@@ -30,10 +30,12 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return absl::NotFoundError(absl::StrCat(path, ": there is no such file"));
   if (S_ISDIR(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": is a directory"));
-  if (static_cast<size_t>(info.st_size) > kMaxFileBytes) return absl::InvalidArgumentError(absl::StrCat(path, ": is larger than 1 MiB"));
+  if (static_cast<size_t>(info.st_size) > kMaxFileBytes)
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is larger than 1 MiB"));
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
-  if (!in || !(text << in.rdbuf() || info.st_size == 0)) return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read"));
+  if (!in || !(text << in.rdbuf() || info.st_size == 0))
+    return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read"));
   return text.str();
 }
 
@@ -41,7 +43,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 
 class YamlReader {
  public:
-  YamlReader(const std::string& file, Config& config, std::map<std::string, SettingReader>& settings, std::vector<std::string>& faults)
+  YamlReader(const std::string& file, Config& config, std::map<std::string, SettingReader>& settings,
+             std::vector<std::string>& faults)
       : file_(file), config_(config), settings_(settings), faults_(faults) {}
 
   void Read(const std::string& text) {
@@ -61,7 +64,9 @@ class YamlReader {
   }
 
  private:
-  void Fault(const YAML::Mark& mark, absl::string_view what) { faults_.push_back(absl::StrCat(file_, ":", mark.line + 1, ": ", what)); }
+  void Fault(const YAML::Mark& mark, absl::string_view what) {
+    faults_.push_back(absl::StrCat(file_, ":", mark.line + 1, ": ", what));
+  }
 
   void Walk(const YAML::Node& map, const std::string& at) {
     std::map<std::string, int> seen;
@@ -102,7 +107,8 @@ class YamlReader {
       return;
     }
     const std::string nearest = NearestName(path, settings_);
-    Fault(key.Mark(), absl::StrCat(path, ": there is no such setting", nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
+    Fault(key.Mark(), absl::StrCat(path, ": there is no such setting",
+                                   nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
   }
 
   const std::string& file_;
@@ -113,14 +119,17 @@ class YamlReader {
 
 // ---- the whole
 
-void ApplyOverrides(const std::map<std::string, EnvEntry>& entries, std::map<std::string, SettingReader>& settings, std::vector<std::string>& faults) {
+void ApplyOverrides(const std::map<std::string, EnvEntry>& entries, std::map<std::string, SettingReader>& settings,
+                    std::vector<std::string>& faults) {
   for (const auto& [name, entry] : entries) {
     if (!absl::StartsWith(name, kOverride)) continue;
-    const std::string path = absl::AsciiStrToLower(absl::StrReplaceAll(absl::StripPrefix(name, kOverride), {{"__", "."}}));
+    const std::string path =
+        absl::AsciiStrToLower(absl::StrReplaceAll(absl::StripPrefix(name, kOverride), {{"__", "."}}));
     const auto found = settings.find(path);
     if (found == settings.end()) {
       const std::string nearest = NearestName(path, settings);
-      faults.push_back(absl::StrCat(entry.where, ": ", name, ": there is no setting ", path, nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
+      faults.push_back(absl::StrCat(entry.where, ": ", name, ": there is no setting ", path,
+                                    nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
       continue;
     }
     const std::string wrong = found->second(entry.value);
@@ -131,9 +140,10 @@ void ApplyOverrides(const std::map<std::string, EnvEntry>& entries, std::map<std
 void CheckHost(const ServerConfig& server, std::vector<std::string>& faults) {
   const bool loopback = server.host == "localhost" || server.host == "::1" || absl::StartsWith(server.host, "127.");
   if (!loopback && !server.insecure) {
-    faults.push_back(absl::StrCat("server.host: ", server.host,
-                                  " is reachable from other machines, and there are no API keys: anybody could spend your accounts. "
-                                  "Use 127.0.0.1, or say server.insecure: true (--insecure) if something else protects it."));
+    faults.push_back(
+        absl::StrCat("server.host: ", server.host,
+                     " is reachable from other machines, and there are no API keys: anybody could spend your accounts. "
+                     "Use 127.0.0.1, or say server.insecure: true (--insecure) if something else protects it."));
   }
 }
 
@@ -166,7 +176,9 @@ const std::vector<PlatformDefaults>& Platforms() {
 }
 
 std::string Config::SessionTarget() const { return session.target.empty() ? SessionListen() : session.target; }
-std::string Config::SessionListen() const { return session.listen.empty() ? absl::StrCat("unix:", state_dir, "/session.sock") : session.listen; }
+std::string Config::SessionListen() const {
+  return session.listen.empty() ? absl::StrCat("unix:", state_dir, "/session.sock") : session.listen;
+}
 std::string Config::StorePath() const { return session.store.empty() ? state_dir + "/session.db" : session.store; }
 
 Environment ProcessEnvironment() {
@@ -174,7 +186,8 @@ Environment ProcessEnvironment() {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const absl::string_view text(*entry);
     const size_t equals = text.find('=');
-    if (equals != absl::string_view::npos) environment[std::string(text.substr(0, equals))] = std::string(text.substr(equals + 1));
+    if (equals != absl::string_view::npos)
+      environment[std::string(text.substr(0, equals))] = std::string(text.substr(equals + 1));
   }
   return environment;
 }
@@ -220,7 +233,9 @@ absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environmen
 
 std::string RedactedConfig(const Config& config) {
   std::string out;
-  const auto line = [&out](int indent, absl::string_view key, const auto&... value) { absl::StrAppend(&out, std::string(indent, ' '), key, ":", sizeof...(value) > 0 ? " " : "", value..., "\n"); };
+  const auto line = [&out](int indent, absl::string_view key, const auto&... value) {
+    absl::StrAppend(&out, std::string(indent, ' '), key, ":", sizeof...(value) > 0 ? " " : "", value..., "\n");
+  };
   const auto truth = [](bool value) { return value ? "true" : "false"; };
   const auto span = [](absl::Duration value) { return absl::FormatDuration(value); };
   line(0, "server");

@@ -5,7 +5,8 @@
 //
 // Precedence, highest first: command line (applied by the program), environment, .env, config.yaml, defaults.
 // Environment: a setting's path in upper case behind SWITCHYARD_, parts joined by "__":
-// SWITCHYARD_SERVER__PORT=8080, SWITCHYARD_PROVIDERS__DEEPSEEK__BASE_URL=…; accounts by their own names (DEEPSEEK_TOKEN).
+// SWITCHYARD_SERVER__PORT=8080, SWITCHYARD_PROVIDERS__DEEPSEEK__BASE_URL=…; accounts by their own names
+// (DEEPSEEK_TOKEN).
 #pragma once
 
 #include <cstdint>
@@ -27,27 +28,33 @@ struct ServerConfig {
   bool insecure = false;           // allow a non-loopback host without keys
   // 0 to 600 s: how long to go on accepting after SIGTERM, so that discovery can catch up.
   absl::Duration drain_delay = absl::ZeroDuration();
-  absl::Duration drain_limit = absl::Seconds(600);     // 0 to 3600 s: how long running streams may take to finish
-  absl::Duration request_limit = absl::Seconds(600);   // 1 to 3600 s: the whole of one request
-  absl::Duration heartbeat = absl::Seconds(15);        // 1 to 60 s: silence before an SSE comment
-  int64_t max_body_bytes = 32 * 1024 * 1024;           // 1 KiB to 256 MiB
-  int max_in_flight = 4096;                            // 1 to 100000: requests at once, more are OVERLOADED
-  std::string reasoning_format = "think";              // think, separate, tags or hidden
-  bool ignore_unsupported = false;                     // accept fields that cannot be honoured
+  absl::Duration drain_limit = absl::Seconds(600);    // 0 to 3600 s: how long running streams may take to finish
+  absl::Duration request_limit = absl::Seconds(600);  // 1 to 3600 s: the whole of one request
+  absl::Duration heartbeat = absl::Seconds(15);       // 1 to 60 s: silence before an SSE comment
+  int64_t max_body_bytes = 32 * 1024 * 1024;          // 1 KiB to 256 MiB
+  int max_in_flight = 4096;                           // 1 to 100000: requests at once, more are OVERLOADED
+  std::string reasoning_format = "think";             // think, separate, tags or hidden
+  bool ignore_unsupported = false;                    // accept fields that cannot be honoured
 };
 
 /// `providers.<platform>:` — one platform.
 struct ProviderConfig {
   bool enabled = true;
-  std::string base_url;  // http or https origin, no path; the platform's own by default
+  std::string base_url;               // http or https origin, no path; the platform's own by default
   int max_in_flight_per_account = 1;  // 1 to 1024
   // 0 to 600 s: between the end of one turn and the start of the next on one account.
   absl::Duration spacing = absl::Seconds(2);
-  int queue_depth = 8;                                 // 0 to 1000 waiting chats an account
-  absl::Duration queue_limit = absl::Seconds(60);      // 0 to 600 s in the queue
-  std::map<std::string, std::string> options;          // `options:` the platform's own settings, checked, with their defaults
-  std::string listen;                                  // of its own program; loopback without mutual TLS
-  std::string backend;                                 // where the edge finds it, when it is a program of its own
+  int queue_depth = 8;                             // 0 to 1000 waiting chats an account
+  absl::Duration queue_limit = absl::Seconds(60);  // 0 to 600 s in the queue
+  std::map<std::string, std::string> options;  // `options:` the platform's own settings, checked, with their defaults
+  std::string listen;                          // of its own program; loopback without mutual TLS
+  std::string backend;                         // where the edge finds it, when it is a program of its own
+
+  /// One of `options`; "" if the platform has none of that name.
+  std::string Option(const std::string& name) const {
+    const auto found = options.find(name);
+    return found == options.end() ? std::string() : found->second;
+  }
 };
 
 /// `signing:` and `session:`.
@@ -58,10 +65,10 @@ struct SigningConfig {
   int queue_depth = 256;                  // 1 to 65536 jobs waiting
 };
 struct SessionConfig {
-  std::string target;      // empty: unix:<state_dir>/session.sock
-  std::string listen;      // the same
-  std::string store;       // empty: <state_dir>/session.db
-  Secret store_key;        // 64 hex digits; empty: a key file beside the store, made at first start
+  std::string target;  // empty: unix:<state_dir>/session.sock
+  std::string listen;  // the same
+  std::string store;   // empty: <state_dir>/session.db
+  Secret store_key;    // 64 hex digits; empty: a key file beside the store, made at first start
 };
 
 /// `http:` — the way to the platforms.
@@ -99,9 +106,9 @@ struct Config {
 };
 
 struct ConfigSources {
-  std::string file = {};             // empty: no file; must exist otherwise
-  bool file_optional = false;        // a missing `file` is not a fault
-  std::string env_file = {};         // missing is not a fault
+  std::string file = {};       // empty: no file; must exist otherwise
+  bool file_optional = false;  // a missing `file` is not a fault
+  std::string env_file = {};   // missing is not a fault
 };
 
 using Environment = std::map<std::string, std::string>;
@@ -116,10 +123,10 @@ std::string RedactedConfig(const Config& config);
 
 /// The platforms in the order of the documentation, with their vendors' origins and account variables.
 struct PlatformDefaults {
-  absl::string_view name;           // "deepseek"
-  absl::string_view base_url;       // "https://chat.deepseek.com"
-  absl::string_view token_variable; // "DEEPSEEK_TOKEN"
-  uint16_t port;                    // of its service: 8021
+  absl::string_view name;            // "deepseek"
+  absl::string_view base_url;        // "https://chat.deepseek.com"
+  absl::string_view token_variable;  // "DEEPSEEK_TOKEN"
+  uint16_t port;                     // of its service: 8021
   absl::Duration spacing;
 };
 const std::vector<PlatformDefaults>& Platforms();

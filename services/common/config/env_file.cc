@@ -18,13 +18,15 @@ bool IsName(absl::string_view name) {
 }
 
 absl::string_view Unquote(absl::string_view value) {
-  const bool quoted = value.size() >= 2 && value.front() == value.back() && (value.front() == '"' || value.front() == '\'');
+  const bool quoted =
+      value.size() >= 2 && value.front() == value.back() && (value.front() == '"' || value.front() == '\'');
   return quoted ? value.substr(1, value.size() - 2) : value;
 }
 
 }  // namespace
 
-std::map<std::string, EnvEntry> ParseEnvFile(absl::string_view text, absl::string_view file, std::vector<std::string>& faults) {
+std::map<std::string, EnvEntry> ParseEnvFile(absl::string_view text, absl::string_view file,
+                                             std::vector<std::string>& faults) {
   std::map<std::string, EnvEntry> entries;
   text = absl::StripPrefix(text, "\xEF\xBB\xBF");
   int number = 0;
@@ -58,7 +60,8 @@ std::map<std::string, EnvEntry> ParseEnvFile(absl::string_view text, absl::strin
   return entries;
 }
 
-std::vector<AccountConfig> AccountsOf(const std::map<std::string, EnvEntry>& entries, std::vector<std::string>& faults) {
+std::vector<AccountConfig> AccountsOf(const std::map<std::string, EnvEntry>& entries,
+                                      std::vector<std::string>& faults) {
   std::vector<AccountConfig> accounts;
   for (const PlatformDefaults& platform : Platforms()) {
     std::map<int64_t, std::pair<std::string, EnvEntry>> numbered;
@@ -69,7 +72,8 @@ std::vector<AccountConfig> AccountsOf(const std::map<std::string, EnvEntry>& ent
       if (!suffix.empty()) {
         if (suffix[0] != '_') continue;
         if (!absl::SimpleAtoi(suffix.substr(1), &number) || number < 2 || suffix[1] == '0') {
-          faults.push_back(absl::StrCat(entry.where, ": ", name, ": further accounts are numbered from 2: ", platform.token_variable, "_2"));
+          faults.push_back(absl::StrCat(entry.where, ": ", name,
+                                        ": further accounts are numbered from 2: ", platform.token_variable, "_2"));
           continue;
         }
       }
@@ -83,7 +87,9 @@ std::vector<AccountConfig> AccountsOf(const std::map<std::string, EnvEntry>& ent
         faults.push_back(absl::StrCat(entry.where, ": ", name, " holds the same token as ", earlier->second));
         continue;
       }
-      accounts.push_back({std::string(platform.name), number == 1 ? std::string(platform.name) : absl::StrCat(platform.name, "-", number), Secret(entry.value)});
+      accounts.push_back({std::string(platform.name),
+                          number == 1 ? std::string(platform.name) : absl::StrCat(platform.name, "-", number),
+                          Secret(entry.value)});
     }
   }
   return accounts;

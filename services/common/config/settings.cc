@@ -65,7 +65,8 @@ SettingReader Span(absl::Duration& field, absl::Duration low, absl::Duration hig
   return [&field, low, high](const std::string& text) -> std::string {
     absl::Duration span;
     if (!ParseDurationText(text, span) || span < low || span > high) {
-      return absl::StrCat("must be a time from ", absl::FormatDuration(low), " to ", absl::FormatDuration(high), ", like 30s or 500ms");
+      return absl::StrCat("must be a time from ", absl::FormatDuration(low), " to ", absl::FormatDuration(high),
+                          ", like 30s or 500ms");
     }
     field = span;
     return "";
@@ -73,15 +74,19 @@ SettingReader Span(absl::Duration& field, absl::Duration low, absl::Duration hig
 }
 
 bool IsLocal(const std::string& address) {
-  return absl::StartsWith(address, "unix:/") || absl::StartsWith(address, "127.") || absl::StartsWith(address, "localhost:") || absl::StartsWith(address, "[::1]:");
+  return absl::StartsWith(address, "unix:/") || absl::StartsWith(address, "127.") ||
+         absl::StartsWith(address, "localhost:") || absl::StartsWith(address, "[::1]:");
 }
 
 SettingReader GrpcAddress(std::string& field) {
   return [&field](const std::string& text) -> std::string {
     int64_t port;
     const bool has_port = absl::StartsWith(text, "unix:/") ||
-                          (text.rfind(':') != std::string::npos && absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &port) && port >= 0 && port <= 65535);
-    if (!IsLocal(text) || !has_port) return "must be a loopback address with a port (127.0.0.1:8021) or unix:/path: gRPC is served without mutual TLS, so it stays on this machine";
+                          (text.rfind(':') != std::string::npos &&
+                           absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &port) && port >= 0 && port <= 65535);
+    if (!IsLocal(text) || !has_port)
+      return "must be a loopback address with a port (127.0.0.1:8021) or unix:/path: gRPC is served without mutual "
+             "TLS, so it stays on this machine";
     field = text;
     return "";
   };
@@ -101,7 +106,8 @@ SettingReader Origin(std::string& field) {
 
 SettingReader Key(Secret& field) {
   return [&field](const std::string& text) -> std::string {
-    const bool hex = text.size() == 64 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isxdigit(c); });
+    const bool hex = text.size() == 64 &&
+                     std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isxdigit(c); });
     if (!hex) return "must be 64 hex digits";
     field = Secret(text);
     return "";
@@ -131,7 +137,8 @@ SettingReader WholeOption(std::string& field, int64_t low, int64_t high) {
 void AddDeepSeekOptions(std::map<std::string, std::string>& options, std::map<std::string, SettingReader>& settings) {
   const std::string at = "providers.deepseek.options.";
   options = {
-      {"user_agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"},
+      {"user_agent",
+       "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"},
       {"client_platform", "web"},
       {"client_version", "2.4.0"},
       {"locale", "zh_CN"},

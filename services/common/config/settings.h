@@ -1,5 +1,5 @@
-// Every setting by its dotted path, each with how its text is read. config.yaml and the environment fill the same table,
-// so neither can know a setting that the other does not. Internal to the configuration loader.
+// Every setting by its dotted path, each with how its text is read. config.yaml and the environment fill the same
+// table, so neither can know a setting that the other does not. Internal to the configuration loader.
 #pragma once
 
 #include <functional>

@@ -6,6 +6,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -33,6 +34,7 @@ using boost::system::error_code;
 constexpr absl::string_view kNothingReachedUrl = "switchyard/nothing-reached";
 constexpr size_t kReadBytes = 8 * 1024;
 constexpr int kMaxHeaderFields = 200;
+constexpr int kMaxInterim = 8;
 
 absl::Status Changed(absl::string_view message, std::string cause) {
   return MakeError(Reason::REASON_UPSTREAM_CHANGED, message, {.cause = std::move(cause)});
@@ -52,7 +54,8 @@ class Pool {
     while (!kept.empty()) {
       Kept last = std::move(kept.back());
       kept.pop_back();
-      if (now - last.since < absl::ToChronoNanoseconds(life_) && last.connection->IsIdleAndOpen()) return std::move(last.connection);
+      if (now - last.since < absl::ToChronoNanoseconds(life_) && last.connection->IsIdleAndOpen())
+        return std::move(last.connection);
       dropped.push_back(std::move(last.connection));
     }
     return nullptr;
@@ -94,33 +97,36 @@ class Response final : public HttpResponse {
 
   Response(std::unique_ptr<UpstreamConnection> connection, std::shared_ptr<Pool> pool, Place place, HttpLimits limits)
       : connection_(std::move(connection)), pool_(std::move(pool)), place_(std::move(place)), limits_(limits) {
-    parser_.header_limit(static_cast<uint32_t>(limits.max_header_bytes));
-    parser_.body_limit(limits.max_body_bytes);
-    parser_.eager(true);
+    BeginMessage();
   }
 
   /// Reads up to the end of the header. `received` tells whether any byte came.
   asio::awaitable<absl::Status> ReadHeader(Scope& scope, bool is_head, bool& received) {
-    parser_.skip(is_head);
-    Scope bounded(scope, limits_.first_byte, MakeError(Reason::REASON_DEADLINE, "the platform did not begin to answer in time", {.cause = "first_byte_timeout"}));
-    while (!parser_.is_header_done()) {
+    is_head_ = is_head;
+    parser_->skip(is_head);
+    Scope bounded(scope, limits_.first_byte,
+                  MakeError(Reason::REASON_DEADLINE, "the platform did not begin to answer in time",
+                            {.cause = "first_byte_timeout"}));
+    while (!parser_->is_header_done()) {
       auto more = co_await Fill(bounded);
       if (!more.ok()) co_return more.status();
-      if (!*more) co_return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, "the platform closed the connection without an answer", {.cause = "reset"});
+      if (!*more)
+        co_return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, "the platform closed the connection without an answer",
+                            {.cause = "reset"});
       received = true;
       if (auto status = Parse(); !status.ok()) co_return status;
     }
-    if (std::distance(parser_.get().begin(), parser_.get().end()) > kMaxHeaderFields) {
+    if (std::distance(parser_->get().begin(), parser_->get().end()) > kMaxHeaderFields) {
       co_return Changed("the platform's answer has too many header fields", "too_large");
     }
-    for (const auto& field : parser_.get()) headers_.Add(ToAbsl(field.name_string()), ToAbsl(field.value()));
+    for (const auto& field : parser_->get()) headers_.Add(ToAbsl(field.name_string()), ToAbsl(field.value()));
     auto decoder = BodyDecoder::For(headers_.Get("content-encoding"), limits_.max_body_bytes);
     if (!decoder.ok()) co_return decoder.status();
     decoder_ = *std::move(decoder);
     co_return absl::OkStatus();
   }
 
-  int status() const override { return static_cast<int>(parser_.get().result_int()); }
+  int status() const override { return static_cast<int>(parser_->get().result_int()); }
   const HttpHeaders& headers() const override { return headers_; }
 
   asio::awaitable<absl::StatusOr<std::string>> Read(Scope& scope) override {
@@ -137,9 +143,11 @@ class Response final : public HttpResponse {
 
  private:
   asio::awaitable<absl::StatusOr<std::string>> ReadPiece(Scope& scope) {
-    Scope idle(scope, limits_.idle, MakeError(Reason::REASON_DEADLINE, "the platform fell silent in the middle of its answer", {.cause = "idle_timeout"}));
+    Scope idle(scope, limits_.idle,
+               MakeError(Reason::REASON_DEADLINE, "the platform fell silent in the middle of its answer",
+                         {.cause = "idle_timeout"}));
     for (;;) {
-      std::string& body = parser_.get().body();
+      std::string& body = parser_->get().body();
       if (!body.empty()) {
         // Copied, not moved: the parser's string keeps its room for the next piece.
         std::string raw(body);
@@ -148,7 +156,7 @@ class Response final : public HttpResponse {
         if (!decoded.ok() || !decoded->empty()) co_return decoded;
         continue;
       }
-      if (parser_.is_done()) {
+      if (parser_->is_done()) {
         if (auto status = decoder_->Finish(); !status.ok()) co_return status;
         co_return std::string();
       }
@@ -156,8 +164,10 @@ class Response final : public HttpResponse {
       if (!more.ok()) co_return Early(more.status());
       if (!*more) {
         error_code error;
-        parser_.put_eof(error);
-        if (error || !parser_.is_done()) co_return MakeError(Reason::REASON_UPSTREAM_BROKEN, "the platform's answer ended early", {.cause = "closed_early"});
+        parser_->put_eof(error);
+        if (error || !parser_->is_done())
+          co_return MakeError(Reason::REASON_UPSTREAM_BROKEN, "the platform's answer ended early",
+                              {.cause = "closed_early"});
         continue;
       }
       if (auto status = Parse(); !status.ok()) co_return status;
@@ -179,15 +189,20 @@ class Response final : public HttpResponse {
   }
 
   absl::Status Parse() {
-    while (buffer_.size() > 0 && !parser_.is_done()) {
+    while (buffer_.size() > 0 && !parser_->is_done()) {
       error_code error;
-      const size_t used = parser_.put(buffer_.data(), error);
+      const size_t used = parser_->put(buffer_.data(), error);
       buffer_.consume(used);
       if (error == http::error::need_more) break;
-      if (error == http::error::body_limit || error == http::error::header_limit) return Changed("the platform's answer is larger than allowed", "too_large");
+      if (error == http::error::body_limit || error == http::error::header_limit)
+        return Changed("the platform's answer is larger than allowed", "too_large");
       if (error) return Changed("the platform's answer is not valid HTTP", "bad_response");
-      if (parser_.is_header_done() && status() / 100 == 1 && status() != 101) {
-        return Changed("the platform sent an interim answer", "bad_response");
+      if (parser_->is_header_done() && status() / 100 == 1) {
+        // An interim answer ("103 Early Hints") comes before the real one and says nothing of use here.
+        if (status() == 101 || ++interim_ > kMaxInterim)
+          return Changed("the platform's answer is not the one asked for", "bad_response");
+        BeginMessage();
+        continue;
       }
       if (used == 0) break;
     }
@@ -195,9 +210,17 @@ class Response final : public HttpResponse {
     return absl::OkStatus();
   }
 
+  void BeginMessage() {
+    parser_.emplace();
+    parser_->header_limit(static_cast<uint32_t>(limits_.max_header_bytes));
+    parser_->body_limit(limits_.max_body_bytes);
+    parser_->eager(true);
+    parser_->skip(is_head_);
+  }
+
   void GiveBack() {
     if (!connection_) return;
-    if (parser_.get().keep_alive() && buffer_.size() == 0) {
+    if (parser_->get().keep_alive() && buffer_.size() == 0) {
       pool_->Keep(place_.loop, place_.key, std::move(connection_));
     }
     connection_.reset();
@@ -207,14 +230,17 @@ class Response final : public HttpResponse {
   std::shared_ptr<Pool> pool_;
   Place place_;
   HttpLimits limits_;
-  Parser parser_;
+  std::optional<Parser> parser_;
+  bool is_head_ = false;
+  int interim_ = 0;
   beast::flat_buffer buffer_;
   HttpHeaders headers_;
   std::unique_ptr<BodyDecoder> decoder_;
   absl::Status failed_;
 };
 
-absl::StatusOr<std::string> Serialise(const HttpRequest& request, const Origin& origin, const std::optional<Origin>& proxy) {
+absl::StatusOr<std::string> Serialise(const HttpRequest& request, const Origin& origin,
+                                      const std::optional<Origin>& proxy) {
   for (const auto& [name, value] : request.headers) {
     if (name.empty() || name.find_first_of(std::string_view("\r\n: \0", 5)) != std::string::npos ||
         value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
@@ -222,11 +248,15 @@ absl::StatusOr<std::string> Serialise(const HttpRequest& request, const Origin& 
     }
   }
   const bool absolute = proxy && !origin.tls;
-  std::string head = absl::StrCat(request.method, " ", absolute ? absl::StrCat(origin.tls ? "https://" : "http://", origin.Authority()) : "", origin.target, " HTTP/1.1\r\nHost: ", origin.Authority(), "\r\n");
+  std::string head = absl::StrCat(request.method, " ",
+                                  absolute ? absl::StrCat(origin.tls ? "https://" : "http://", origin.Authority()) : "",
+                                  origin.target, " HTTP/1.1\r\nHost: ", origin.Authority(), "\r\n");
   for (const auto& [name, value] : request.headers) absl::StrAppend(&head, name, ": ", value, "\r\n");
-  if (absolute && !proxy->user_info.empty()) absl::StrAppend(&head, "Proxy-Authorization: Basic ", absl::Base64Escape(proxy->user_info), "\r\n");
+  if (absolute && !proxy->user_info.empty())
+    absl::StrAppend(&head, "Proxy-Authorization: Basic ", absl::Base64Escape(proxy->user_info), "\r\n");
   if (!request.headers.Find("accept-encoding")) head += "Accept-Encoding: gzip, deflate\r\n";
-  if (!request.body.empty() || request.method == "POST" || request.method == "PUT") absl::StrAppend(&head, "Content-Length: ", request.body.size(), "\r\n");
+  if (!request.body.empty() || request.method == "POST" || request.method == "PUT")
+    absl::StrAppend(&head, "Content-Length: ", request.body.size(), "\r\n");
   head += "\r\n";
   return absl::StrCat(head, request.body);
 }
@@ -234,7 +264,9 @@ absl::StatusOr<std::string> Serialise(const HttpRequest& request, const Origin& 
 class BeastHttpClient final : public HttpClient {
  public:
   explicit BeastHttpClient(HttpClientOptions options)
-      : options_(std::move(options)), tls_(ssl::context::tls_client), pool_(std::make_shared<Pool>(options_.max_idle_per_origin, options_.idle_life)) {}
+      : options_(std::move(options)),
+        tls_(ssl::context::tls_client),
+        pool_(std::make_shared<Pool>(options_.max_idle_per_origin, options_.idle_life)) {}
 
   absl::Status Open() {
     error_code error;
@@ -244,7 +276,9 @@ class BeastHttpClient final : public HttpClient {
     } else {
       tls_.load_verify_file(options_.ca_file, error);
     }
-    if (error) return absl::InvalidArgumentError(absl::StrCat("the trusted certificates cannot be read", options_.ca_file.empty() ? "" : ": ", options_.ca_file));
+    if (error)
+      return absl::InvalidArgumentError(absl::StrCat("the trusted certificates cannot be read",
+                                                     options_.ca_file.empty() ? "" : ": ", options_.ca_file));
     if (!options_.proxy.empty()) {
       auto proxy = ParseOrigin(options_.proxy);
       if (!proxy.ok() || proxy->tls) return absl::InvalidArgumentError("the proxy must be given as http://host:port");
@@ -262,14 +296,16 @@ class BeastHttpClient final : public HttpClient {
     if (!bytes.ok()) co_return bytes.status();
     const bool is_head = request.method == "HEAD";
 
-    const Place place{&asio::query(scope.executor(), asio::execution::context), absl::StrCat(origin->Key(), proxy ? " by proxy" : "")};
+    const Place place{&asio::query(scope.executor(), asio::execution::context),
+                      absl::StrCat(origin->Key(), proxy ? " by proxy" : "")};
     auto kept = pool_->Take(place.loop, place.key);
     if (kept) {
       bool received = false;
       auto response = co_await Exchange(scope, std::move(kept), *bytes, place, is_head, received);
-      // A kept connection may have been closed by the server in this very moment. What provably did not arrive, or does no
-      // harm twice, goes out again, once, on a connection of its own.
-      const bool closed = !response.ok() && !received && ReasonOf(response.status()) == Reason::REASON_UPSTREAM_UNAVAILABLE;
+      // A kept connection may have been closed by the server in this very moment. What provably did not arrive, or does
+      // no harm twice, goes out again, once, on a connection of its own.
+      const bool closed =
+          !response.ok() && !received && ReasonOf(response.status()) == Reason::REASON_UPSTREAM_UNAVAILABLE;
       if (!closed || (!request.repeatable && !NothingReached(response.status())) || scope.ended()) co_return response;
     }
     ConnectPlan plan{*origin, proxy, options_.limits.connect, options_.limits.tls};
@@ -282,10 +318,13 @@ class BeastHttpClient final : public HttpClient {
   void CloseIdle() override { pool_->Clear(); }
 
  private:
-  asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Exchange(Scope& scope, std::unique_ptr<UpstreamConnection> connection,
-                                                                          const std::string& bytes, const Place& place, bool is_head, bool& received) {
+  asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Exchange(
+      Scope& scope, std::unique_ptr<UpstreamConnection> connection, const std::string& bytes, const Place& place,
+      bool is_head, bool& received) {
     // What could not be written whole cannot have been understood.
-    Scope writing(scope, options_.limits.first_byte, MakeError(Reason::REASON_DEADLINE, "the platform did not take the request in time", {.cause = "first_byte_timeout"}));
+    Scope writing(scope, options_.limits.first_byte,
+                  MakeError(Reason::REASON_DEADLINE, "the platform did not take the request in time",
+                            {.cause = "first_byte_timeout"}));
     const absl::Status written = co_await connection->Write(writing, bytes);
     if (!written.ok()) co_return MarkNothingReached(written);
     auto response = std::make_unique<Response>(std::move(connection), pool_, place, options_.limits);
@@ -316,7 +355,8 @@ asio::awaitable<absl::StatusOr<std::string>> HttpResponse::ReadAll(Scope& scope,
     auto piece = co_await Read(scope);
     if (!piece.ok()) co_return piece.status();
     if (piece->empty()) co_return all;
-    if (all.size() + piece->size() > max_bytes) co_return Changed("the platform's answer is larger than allowed", "too_large");
+    if (all.size() + piece->size() > max_bytes)
+      co_return Changed("the platform's answer is larger than allowed", "too_large");
     all += *piece;
   }
 }

@@ -116,7 +116,7 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   bool keep_alive_ = true;
   bool stopping_ = false;
   bool http_1_0_ = false;
-  bool head_ = false;     // the method is HEAD: no body goes out
+  bool head_ = false;  // the method is HEAD: no body goes out
   bool begun_ = false;
   bool chunked_ = false;
   bool ended_ = false;
@@ -208,7 +208,8 @@ asio::awaitable<bool> Connection::ReadBody(Parser& parser, Next& next) {
       next = co_await Refuse(413, "The request body is too large.");
     } else if (idle.ended()) {
       next = co_await Refuse(408, "The request body did not arrive in time.");
-    } else if (error == http::error::end_of_stream || error == asio::error::eof || error.category() == asio::error::get_system_category()) {
+    } else if (error == http::error::end_of_stream || error == asio::error::eof ||
+               error.category() == asio::error::get_system_category()) {
       next = Next::kClose;
     } else {
       next = co_await Refuse(400, "The request body is malformed.");
@@ -218,8 +219,8 @@ asio::awaitable<bool> Connection::ReadBody(Parser& parser, Next& next) {
   co_return true;
 }
 
-// Brings a whole header into the buffer before it is parsed, since the parser does not tell of folded lines. What cannot be a
-// header is left to the parser to refuse. @return whether a line of it is folded
+// Brings a whole header into the buffer before it is parsed, since the parser does not tell of folded lines. What
+// cannot be a header is left to the parser to refuse. @return whether a line of it is folded
 asio::awaitable<bool> Connection::ReadHeaderBytes(Scope& limit) {
   constexpr size_t kPiece = 4096;
   constexpr size_t kEndLength = 4;
@@ -232,7 +233,8 @@ asio::awaitable<bool> Connection::ReadHeaderBytes(Scope& limit) {
     const std::string_view header = bytes.substr(0, end);
     if (header.find("\r\n ") != header.npos || header.find("\r\n\t") != header.npos) co_return true;
     bool bare = false;
-    for (size_t at = header.find('\n', 1); at != header.npos; at = header.find('\n', at + 1)) bare |= header[at - 1] != '\r';
+    for (size_t at = header.find('\n', 1); at != header.npos; at = header.find('\n', at + 1))
+      bare |= header[at - 1] != '\r';
     if (end != bytes.npos || bare || limit.ended()) break;
     seen = all.size();
     auto [error, n] = co_await socket_.async_read_some(buffer_.prepare(kPiece), kTuple);
@@ -250,13 +252,15 @@ asio::awaitable<Connection::Next> Connection::Serve() {
 
   // Between requests a client may be silent for long; from the first byte of one on, its header has to come soon.
   if (buffer_.size() == 0) {
-    Scope idle(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().keep_alive_limit));
+    Scope idle(executor(),
+               std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().keep_alive_limit));
     auto stop = idle.OnEnd([this] { socket_.cancel(); });
     auto [error] = co_await socket_.async_wait(tcp::socket::wait_read, kTuple);
     if (error || stopping_) co_return Next::kClose;
   }
   {
-    Scope limit(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().header_limit));
+    Scope limit(executor(),
+                std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().header_limit));
     auto stop = limit.OnEnd([this] { socket_.cancel(); });
     const bool folded = co_await ReadHeaderBytes(limit);
     if (folded) co_return co_await Refuse(400, "The request has a header that is folded over several lines.");
@@ -267,7 +271,8 @@ asio::awaitable<Connection::Next> Connection::Serve() {
     if (error == http::error::body_limit) co_return co_await Refuse(413, "The request body is too large.");
     if (limit.ended()) co_return co_await Refuse(408, "The request header did not arrive in time.");
     if (error == http::error::end_of_stream || error == asio::error::eof || error == asio::error::connection_reset ||
-        error == asio::error::operation_aborted || error == asio::error::bad_descriptor || error == http::error::partial_message) {
+        error == asio::error::operation_aborted || error == asio::error::bad_descriptor ||
+        error == http::error::partial_message) {
       co_return Next::kClose;
     }
     if (error) co_return co_await Refuse(400, "The request is malformed.");
@@ -282,7 +287,8 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   }
   // Beast looks at the last of several codings; whoever stands in front may look at another.
   const auto codings = message.count(http::field::transfer_encoding);
-  if (codings > 1 || (codings == 1 && (http_1_0_ || !beast::iequals(message[http::field::transfer_encoding], "chunked")))) {
+  if (codings > 1 ||
+      (codings == 1 && (http_1_0_ || !beast::iequals(message[http::field::transfer_encoding], "chunked")))) {
     co_return co_await Refuse(400, "The request has a Transfer-Encoding other than chunked.");
   }
   if (message.count(http::field::host) > 1 || (!http_1_0_ && message.count(http::field::host) == 0)) {
@@ -335,8 +341,8 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   co_return whole && !gone && keep_alive_ ? Next::kAgain : Next::kClose;
 }
 
-// While the handler works, the socket is watched for the client's leaving. Bytes that come meanwhile are a further request;
-// they are kept, up to the size of a header.
+// While the handler works, the socket is watched for the client's leaving. Bytes that come meanwhile are a further
+// request; they are kept, up to the size of a header.
 void Connection::Watch() {
   watching_ = true;
   socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
@@ -359,7 +365,8 @@ void Connection::Watch() {
 }
 
 std::string Connection::Head(int status, const HttpHeaders& headers) {
-  std::string head = absl::StrCat(http_1_0_ ? "HTTP/1.0 " : "HTTP/1.1 ", status, " ", ReasonPhrase(status), "\r\nDate: ", DateHeader(), "\r\n");
+  std::string head = absl::StrCat(http_1_0_ ? "HTTP/1.0 " : "HTTP/1.1 ", status, " ", ReasonPhrase(status),
+                                  "\r\nDate: ", DateHeader(), "\r\n");
   for (const auto& [name, value] : headers) absl::StrAppend(&head, name, ": ", value, "\r\n");
   if (!keep_alive_) {
     head += "Connection: close\r\n";
@@ -402,7 +409,8 @@ asio::awaitable<absl::Status> Connection::WriteAll(const Buffers& buffers) {
 }
 
 asio::awaitable<absl::Status> Connection::Send(int status, HttpHeaders headers, std::string body) {
-  if (begun_ || !IsHeaderSafe(headers)) co_return absl::InternalError("an answer was begun twice, or has a broken header");
+  if (begun_ || !IsHeaderSafe(headers))
+    co_return absl::InternalError("an answer was begun twice, or has a broken header");
   begun_ = ended_ = true;
   std::string head = Head(status, headers);
   if (status != 204 && status != 304) absl::StrAppend(&head, "Content-Length: ", body.size(), "\r\n");
@@ -413,7 +421,8 @@ asio::awaitable<absl::Status> Connection::Send(int status, HttpHeaders headers, 
 }
 
 asio::awaitable<absl::Status> Connection::Begin(int status, HttpHeaders headers) {
-  if (begun_ || !IsHeaderSafe(headers)) co_return absl::InternalError("an answer was begun twice, or has a broken header");
+  if (begun_ || !IsHeaderSafe(headers))
+    co_return absl::InternalError("an answer was begun twice, or has a broken header");
   begun_ = true;
   chunked_ = !http_1_0_;
   if (http_1_0_) keep_alive_ = false;
@@ -425,14 +434,16 @@ asio::awaitable<absl::Status> Connection::Begin(int status, HttpHeaders headers)
 
 asio::awaitable<absl::Status> Connection::Write(absl::string_view bytes) {
   if (bytes.empty() || head_) co_return absl::OkStatus();
-  if (!begun_ || ended_) co_return absl::InternalError("nothing can be written before the start or after the end of an answer");
+  if (!begun_ || ended_)
+    co_return absl::InternalError("nothing can be written before the start or after the end of an answer");
   if (!chunked_) {
     const std::array<asio::const_buffer, 1> buffers = {asio::buffer(bytes.data(), bytes.size())};
     co_return co_await WriteAll(buffers);
   }
   char size[24];
   const int length = absl::SNPrintF(size, sizeof size, "%x\r\n", bytes.size());
-  const std::array<asio::const_buffer, 3> buffers = {asio::buffer(size, length), asio::buffer(bytes.data(), bytes.size()), asio::buffer("\r\n", 2)};
+  const std::array<asio::const_buffer, 3> buffers = {asio::buffer(size, length),
+                                                     asio::buffer(bytes.data(), bytes.size()), asio::buffer("\r\n", 2)};
   co_return co_await WriteAll(buffers);
 }
 
@@ -463,12 +474,15 @@ absl::Status BeastHttpServer::Open() {
   if (!error) acceptor_.bind(endpoint, error);
   if (!error) acceptor_.listen(1024, error);
   if (error == asio::error::address_in_use) {
-    return absl::AlreadyExistsError(absl::StrCat("port ", options_.port, " on ", options_.host, " is in use by another program"));
+    return absl::AlreadyExistsError(
+        absl::StrCat("port ", options_.port, " on ", options_.host, " is in use by another program"));
   }
   if (error == asio::error::access_denied) {
     return absl::PermissionDeniedError(absl::StrCat("not allowed to listen at port ", options_.port));
   }
-  if (error) return absl::InvalidArgumentError(absl::StrCat("cannot listen at ", options_.host, ":", options_.port, ": ", error.message()));
+  if (error)
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot listen at ", options_.host, ":", options_.port, ": ", error.message()));
   port_ = acceptor_.local_endpoint(error).port();
   accept_task_.Spawn(acceptor_.get_executor(), Accept());
   return absl::OkStatus();
@@ -541,7 +555,8 @@ void BeastHttpServer::Shutdown(absl::Duration grace, absl::Status why) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Listen(Runtime& runtime, HttpServerOptions options, HttpHandler handler) {
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Listen(Runtime& runtime, HttpServerOptions options,
+                                                               HttpHandler handler) {
   auto server = std::make_unique<BeastHttpServer>(runtime, std::move(options), std::move(handler));
   if (auto status = server->Open(); !status.ok()) return status;
   return server;

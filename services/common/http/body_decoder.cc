@@ -16,10 +16,12 @@ constexpr size_t kMaxRatio = 1000;
 constexpr size_t kRatioGrace = 1024 * 1024;  // small bodies may well be a thousand equal bytes
 
 absl::Status TooLarge() {
-  return MakeError(Reason::REASON_UPSTREAM_CHANGED, "the platform's answer is larger than allowed", {.cause = "too_large"});
+  return MakeError(Reason::REASON_UPSTREAM_CHANGED, "the platform's answer is larger than allowed",
+                   {.cause = "too_large"});
 }
 absl::Status Damaged(absl::string_view what) {
-  return MakeError(Reason::REASON_UPSTREAM_CHANGED, absl::StrCat("the platform's answer cannot be decompressed: ", what), {.cause = "decompression"});
+  return MakeError(Reason::REASON_UPSTREAM_CHANGED,
+                   absl::StrCat("the platform's answer cannot be decompressed: ", what), {.cause = "decompression"});
 }
 
 class Identity final : public BodyDecoder {
@@ -38,7 +40,9 @@ class Identity final : public BodyDecoder {
 
 class Inflate final : public BodyDecoder {
  public:
-  Inflate(bool gzip, size_t max_bytes) : gzip_(gzip), max_bytes_(max_bytes) { Start(gzip ? 16 + MAX_WBITS : MAX_WBITS); }
+  Inflate(bool gzip, size_t max_bytes) : gzip_(gzip), max_bytes_(max_bytes) {
+    Start(gzip ? 16 + MAX_WBITS : MAX_WBITS);
+  }
   ~Inflate() override { inflateEnd(&stream_); }
 
   absl::StatusOr<std::string> Decode(std::string piece) override {
@@ -62,7 +66,8 @@ class Inflate final : public BodyDecoder {
       decoded.append(block.data(), made);
       out_ += made;
       if (out_ > max_bytes_) return TooLarge();
-      if (out_ > kRatioGrace && out_ / std::max<size_t>(in_, 1) > kMaxRatio) return Damaged("it grows more than a thousandfold");
+      if (out_ > kRatioGrace && out_ / std::max<size_t>(in_, 1) > kMaxRatio)
+        return Damaged("it grows more than a thousandfold");
       if (result == Z_STREAM_END) {
         ended_ = true;
       } else if (result == Z_BUF_ERROR || (result == Z_OK && stream_.avail_in == 0 && made < block.size())) {
@@ -77,7 +82,8 @@ class Inflate final : public BodyDecoder {
 
   absl::Status Finish() override {
     if (ended_ || in_ == 0) return absl::OkStatus();
-    return MakeError(Reason::REASON_UPSTREAM_BROKEN, "the platform's compressed answer ended early", {.cause = "decompression"});
+    return MakeError(Reason::REASON_UPSTREAM_BROKEN, "the platform's compressed answer ended early",
+                     {.cause = "decompression"});
   }
 
  private:

@@ -23,8 +23,8 @@ class BodyDecoder {
   /// gzip, deflate, identity or none. INTERNAL (UPSTREAM_CHANGED, cause decompression) for anything else.
   static absl::StatusOr<std::unique_ptr<BodyDecoder>> For(absl::string_view encoding, size_t max_bytes);
 
-  /// Errors: INTERNAL (UPSTREAM_CHANGED): cause too_large above `max_bytes`; cause decompression for damaged data or more
-  /// than a thousandfold growth.
+  /// Errors: INTERNAL (UPSTREAM_CHANGED): cause too_large above `max_bytes`; cause decompression for damaged data or
+  /// more than a thousandfold growth.
   virtual absl::StatusOr<std::string> Decode(std::string piece) = 0;
 
   /// DATA_LOSS (UPSTREAM_BROKEN, cause decompression) if the stream was cut.

@@ -36,7 +36,8 @@ absl::Status Unavailable(absl::string_view message, std::string cause) {
 
 absl::Status ReadError(const error_code& error) {
   if (error == ssl::error::stream_truncated) {
-    return MakeError(Reason::REASON_UPSTREAM_BROKEN, "the platform closed the connection without a farewell", {.cause = "closed_early"});
+    return MakeError(Reason::REASON_UPSTREAM_BROKEN, "the platform closed the connection without a farewell",
+                     {.cause = "closed_early"});
   }
   return Unavailable("the connection to the platform broke", "reset");
 }
@@ -158,7 +159,9 @@ class Dial : public std::enable_shared_from_this<Dial> {
 };
 
 asio::awaitable<absl::StatusOr<tcp::socket>> Connect(Scope& scope, const Origin& to, absl::Duration limit) {
-  Scope bounded(scope, limit, MakeError(Reason::REASON_DEADLINE, absl::StrCat("connecting to ", to.host, " took too long"), {.cause = "connect_timeout"}));
+  Scope bounded(scope, limit,
+                MakeError(Reason::REASON_DEADLINE, absl::StrCat("connecting to ", to.host, " took too long"),
+                          {.cause = "connect_timeout"}));
   tcp::resolver resolver(scope.executor());
   std::vector<tcp::endpoint> endpoints;
   {
@@ -176,11 +179,12 @@ asio::awaitable<absl::StatusOr<tcp::socket>> Connect(Scope& scope, const Origin&
   co_return std::move(socket);
 }
 
-// Asks a proxy for a tunnel. Its answer's header is read byte by byte up to the empty line, so that nothing of what follows
-// is taken away from TLS.
+// Asks a proxy for a tunnel. Its answer's header is read byte by byte up to the empty line, so that nothing of what
+// follows is taken away from TLS.
 asio::awaitable<absl::Status> OpenTunnel(Scope& scope, tcp::socket& socket, const Origin& to, const Origin& proxy) {
   std::string request = absl::StrCat("CONNECT ", to.HostPort(), " HTTP/1.1\r\nHost: ", to.HostPort(), "\r\n");
-  if (!proxy.user_info.empty()) absl::StrAppend(&request, "Proxy-Authorization: Basic ", absl::Base64Escape(proxy.user_info), "\r\n");
+  if (!proxy.user_info.empty())
+    absl::StrAppend(&request, "Proxy-Authorization: Basic ", absl::Base64Escape(proxy.user_info), "\r\n");
   request += "\r\n";
   auto stop = scope.OnEnd([&socket] {
     error_code ignored;
@@ -197,7 +201,8 @@ asio::awaitable<absl::Status> OpenTunnel(Scope& scope, tcp::socket& socket, cons
     answer.push_back(byte);
   }
   if (scope.ended()) co_return scope.status();
-  if (absl::StartsWith(answer, "HTTP/1.") && answer.size() > 12 && answer.substr(9, 1) == "2" && absl::EndsWith(answer, "\r\n\r\n")) {
+  if (absl::StartsWith(answer, "HTTP/1.") && answer.size() > 12 && answer.substr(9, 1) == "2" &&
+      absl::EndsWith(answer, "\r\n\r\n")) {
     co_return absl::OkStatus();
   }
   co_return Unavailable(absl::StrCat("the proxy ", proxy.host, " refused a connection to ", to.host), "proxy_refused");
@@ -221,14 +226,18 @@ absl::Status HandshakeError(const Origin& origin, SSL* handle) {
 
 }  // namespace
 
-asio::awaitable<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> OpenConnection(Scope& scope, ConnectPlan plan, ssl::context& tls) {
+asio::awaitable<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> OpenConnection(Scope& scope, ConnectPlan plan,
+                                                                                    ssl::context& tls) {
   const Origin& first = plan.proxy ? *plan.proxy : plan.origin;
   auto socket = co_await Connect(scope, first, plan.connect_limit);
   if (!socket.ok()) co_return MarkNothingReached(socket.status());
 
   if (!plan.origin.tls) co_return std::make_unique<Connection<tcp::socket>>(*std::move(socket));
 
-  Scope bounded(scope, plan.tls_limit, MakeError(Reason::REASON_DEADLINE, absl::StrCat("the TLS handshake with ", plan.origin.host, " took too long"), {.cause = "tls_timeout"}));
+  Scope bounded(
+      scope, plan.tls_limit,
+      MakeError(Reason::REASON_DEADLINE, absl::StrCat("the TLS handshake with ", plan.origin.host, " took too long"),
+                {.cause = "tls_timeout"}));
   if (plan.proxy) {
     const absl::Status tunnel = co_await OpenTunnel(bounded, *socket, plan.origin, *plan.proxy);
     if (!tunnel.ok()) co_return MarkNothingReached(tunnel);

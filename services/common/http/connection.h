@@ -38,9 +38,9 @@ struct ConnectPlan {
   absl::Duration tls_limit;
 };
 
-/// Resolves, connects (all addresses, each 250 ms after the one before), asks the proxy, shakes hands. Errors as documented
-/// for HttpClient::Send, all marked as having reached nothing.
-boost::asio::awaitable<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> OpenConnection(Scope& scope, ConnectPlan plan,
-                                                                                           boost::asio::ssl::context& tls);
+/// Resolves, connects (all addresses, each 250 ms after the one before), asks the proxy, shakes hands. Errors as
+/// documented for HttpClient::Send, all marked as having reached nothing.
+boost::asio::awaitable<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> OpenConnection(
+    Scope& scope, ConnectPlan plan, boost::asio::ssl::context& tls);
 
 }  // namespace switchyard

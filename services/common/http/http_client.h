@@ -7,8 +7,8 @@
 //   while (true) { auto piece = co_await (*response)->Read(scope); … }
 //
 // Errors carry an ErrorDetail whose `cause` is one of: dns, connect_refused, connect_timeout, connect_failed,
-// tls_untrusted, tls_name, tls_expired, tls_failed, tls_timeout, proxy_refused, reset, closed_early, first_byte_timeout,
-// idle_timeout, bad_response, too_large, decompression.
+// tls_untrusted, tls_name, tls_expired, tls_failed, tls_timeout, proxy_refused, reset, closed_early,
+// first_byte_timeout, idle_timeout, bad_response, too_large, decompression.
 #pragma once
 
 #include <memory>
@@ -25,7 +25,7 @@ namespace switchyard {
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string url;  // absolute; http or https
+  std::string url;           // absolute; http or https
   HttpHeaders headers = {};  // Host, Content-Length, Connection and Accept-Encoding are the client's own
   std::string body = {};
   // Whether it does no harm if the server gets it twice. Such a request is sent again, once, on a fresh connection
@@ -35,17 +35,18 @@ struct HttpRequest {
 
 /// Limits of one exchange. The scope bounds the whole of it.
 struct HttpLimits {
-  absl::Duration connect = absl::Seconds(3);       // 100 ms to 60 s; all addresses together
-  absl::Duration tls = absl::Seconds(5);           // 100 ms to 60 s
-  absl::Duration first_byte = absl::Seconds(30);   // from the last request byte to the whole response header
-  absl::Duration idle = absl::Seconds(60);         // between two pieces of body
+  absl::Duration connect = absl::Seconds(3);      // 100 ms to 60 s; all addresses together
+  absl::Duration tls = absl::Seconds(5);          // 100 ms to 60 s
+  absl::Duration first_byte = absl::Seconds(30);  // from the last request byte to the whole response header
+  absl::Duration idle = absl::Seconds(60);        // between two pieces of body
   size_t max_header_bytes = 64 * 1024;
   // Decoded bytes of a body that Read() hands out in all.
   size_t max_body_bytes = 256 * 1024 * 1024;
 };
 
-/// A response whose header has come. Destroying it before the end closes the connection, which tells the server to stop;
-/// after the end the connection is kept for the next request. Lives on the executor of the scope it was made with.
+/// A response whose header has come. Destroying it before the end closes the connection, which tells the server to
+/// stop; after the end the connection is kept for the next request. Lives on the executor of the scope it was made
+/// with.
 class HttpResponse {
  public:
   virtual ~HttpResponse() = default;
@@ -87,7 +88,8 @@ struct HttpClientOptions {
   // Kept idle connections an origin and thread, and for how long. Platforms close at 60 s or later.
   int max_idle_per_origin = 16;
   absl::Duration idle_life = absl::Seconds(30);
-  // "http://host:port" of a proxy for https (CONNECT) and http (absolute URI); empty for none. Loopback is never proxied.
+  // "http://host:port" of a proxy for https (CONNECT) and http (absolute URI); empty for none. Loopback is never
+  // proxied.
   std::string proxy = {};
   std::string no_proxy = {};  // comma-separated hosts and .suffixes
   // PEM file of trusted roots instead of the system's; for tests.

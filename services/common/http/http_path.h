@@ -13,7 +13,8 @@ struct HttpTarget {
   std::string query;  // raw
 };
 
-/// INVALID_ARGUMENT for a target that is neither origin form, absolute http form nor "*", for broken escapes and for NUL.
+/// INVALID_ARGUMENT for a target that is neither origin form, absolute http form nor "*", for broken escapes and for
+/// NUL.
 absl::StatusOr<HttpTarget> ParseTarget(absl::string_view target);
 
 }  // namespace switchyard

@@ -3,9 +3,9 @@
 //   auto server = HttpServer::Listen(runtime, {.host = "127.0.0.1", .port = 0}, handler);
 //   … (*server)->port() …
 //
-// The handler is a coroutine on the connection's executor. It answers exactly once: Send(), or Begin(), Write()… and End().
-// A handler that returns without an answer gets a 500; one that returns after Begin() without End() has its connection cut,
-// so a broken answer never looks whole.
+// The handler is a coroutine on the connection's executor. It answers exactly once: Send(), or Begin(), Write()… and
+// End(). A handler that returns without an answer gets a 500; one that returns after Begin() without End() has its
+// connection cut, so a broken answer never looks whole.
 #pragma once
 
 #include <cstdint>

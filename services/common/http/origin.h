@@ -10,8 +10,8 @@ namespace switchyard {
 
 struct Origin {
   bool tls = false;
-  std::string host;  // without brackets
-  std::string port;  // digits
+  std::string host;          // without brackets
+  std::string port;          // digits
   std::string target = "/";  // path and query
   std::string user_info;     // "user:password" of a proxy's URL
 

@@ -33,25 +33,27 @@ struct Flags {
 };
 
 std::string Help(const ProgramSpec& spec) {
-  return absl::StrCat("Usage: ", spec.name, " [--config FILE] [--env-file FILE] [--listen ADDRESS] [--check-config]\n\n", spec.purpose, "\n\n",
-                      "  --config FILE     configuration (default: config.yaml, if there is one)\n"
-                      "  --env-file FILE   accounts and overrides, one NAME=value a line (default: .env, if there is one)\n"
-                      "  --listen ADDRESS  ",
-                      spec.listens,
-                      "\n"
-                      "  --check-config    read the configuration, print it without its secrets, and exit\n"
-                      "  --help            this text\n\n"
-                      "Every setting of the configuration can be given in the environment too: SWITCHYARD_SERVER__PORT=8001.\n"
-                      "Accounts come from the environment or the env file: DEEPSEEK_TOKEN, DEEPSEEK_TOKEN_2, and so on.\n");
+  return absl::StrCat(
+      "Usage: ", spec.name, " [--config FILE] [--env-file FILE] [--listen ADDRESS] [--check-config]\n\n", spec.purpose,
+      "\n\n",
+      "  --config FILE     configuration (default: config.yaml, if there is one)\n"
+      "  --env-file FILE   accounts and overrides, one NAME=value a line (default: .env, if there is one)\n"
+      "  --listen ADDRESS  ",
+      spec.listens,
+      "\n"
+      "  --check-config    read the configuration, print it without its secrets, and exit\n"
+      "  --help            this text\n\n"
+      "Every setting of the configuration can be given in the environment too: SWITCHYARD_SERVER__PORT=8001.\n"
+      "Accounts come from the environment or the env file: DEEPSEEK_TOKEN, DEEPSEEK_TOKEN_2, and so on.\n");
 }
 
 /// @return the exit status if the program is to end here.
 std::optional<int> ReadFlags(int argc, char** argv, const ProgramSpec& spec, Flags& flags) {
   enum { kConfig = 1, kEnvFile, kListen, kCheck, kHelp };
   constexpr std::array kOptions = {
-      option{"config", required_argument, nullptr, kConfig},       option{"env-file", required_argument, nullptr, kEnvFile},
-      option{"listen", required_argument, nullptr, kListen},       option{"check-config", no_argument, nullptr, kCheck},
-      option{"help", no_argument, nullptr, kHelp},                 option{nullptr, 0, nullptr, 0},
+      option{"config", required_argument, nullptr, kConfig}, option{"env-file", required_argument, nullptr, kEnvFile},
+      option{"listen", required_argument, nullptr, kListen}, option{"check-config", no_argument, nullptr, kCheck},
+      option{"help", no_argument, nullptr, kHelp},           option{nullptr, 0, nullptr, 0},
   };
   for (int chosen; (chosen = getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
     switch (chosen) {
@@ -78,7 +80,8 @@ std::optional<int> ReadFlags(int argc, char** argv, const ProgramSpec& spec, Fla
     }
   }
   if (optind < argc) {
-    std::fprintf(stderr, "%s takes no arguments besides its flags; '%s' is one. %s --help lists them.\n", spec.name.c_str(), argv[optind], spec.name.c_str());
+    std::fprintf(stderr, "%s takes no arguments besides its flags; '%s' is one. %s --help lists them.\n",
+                 spec.name.c_str(), argv[optind], spec.name.c_str());
     return kBadUsage;
   }
   return std::nullopt;
@@ -120,7 +123,8 @@ int WaitForSignal(const sigset_t& signals, absl::Duration limit) {
   return signal > 0 ? signal : 0;
 }
 
-/// Ends the process if what follows takes too long: what is not undone then is in the ledger, and undone at the next start.
+/// Ends the process if what follows takes too long: what is not undone then is in the ledger, and undone at the next
+/// start.
 void ExitSoon() {
   std::thread([] {
     absl::SleepFor(kPatience);
@@ -151,7 +155,9 @@ void StopInOrder(RunningProgram& program, const Config& config, const sigset_t& 
 
 absl::Status SetGrpcListen(std::string& field, const std::string& listen) {
   if (!IsLocalAddress(listen)) {
-    return absl::InvalidArgumentError("--listen: must be a loopback address with a port (127.0.0.1:8021) or unix:/path: without mutual TLS gRPC stays on this machine");
+    return absl::InvalidArgumentError(
+        "--listen: must be a loopback address with a port (127.0.0.1:8021) or unix:/path: without mutual TLS gRPC "
+        "stays on this machine");
   }
   field = listen;
   return absl::OkStatus();
@@ -170,7 +176,8 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
   ConfigSources sources{.file = flags.config, .file_optional = !flags.config_given, .env_file = flags.env_file};
   auto config = LoadConfig(sources, ProcessEnvironment());
   if (!config.ok()) {
-    std::fprintf(stderr, "%s: the configuration has faults:\n%s\n", spec.name.c_str(), std::string(config.status().message()).c_str());
+    std::fprintf(stderr, "%s: the configuration has faults:\n%s\n", spec.name.c_str(),
+                 std::string(config.status().message()).c_str());
     return kBadUsage;
   }
   if (!flags.listen.empty()) {

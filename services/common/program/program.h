@@ -4,8 +4,8 @@
 //     return RunProgram(argc, argv, {.name = "switchyard-signing", .purpose = "…", .start = StartSigning});
 //   }
 //
-// SIGTERM: Drain(), the configured delay, Finish() up to the configured limit, exit 0. SIGINT, or a second signal: Abandon(),
-// and the program is gone within a second or so.
+// SIGTERM: Drain(), the configured delay, Finish() up to the configured limit, exit 0. SIGINT, or a second signal:
+// Abandon(), and the program is gone within a second or so.
 #pragma once
 
 #include <functional>

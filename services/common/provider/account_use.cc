@@ -1,35 +1,18 @@
 #include "services/common/provider/account_use.h"
 
-#include <array>
 #include <utility>
 
 #include "services/common/log/log.h"
 #include "services/common/status/reason.h"
+#include "services/session/client/outcome.h"
 
 namespace switchyard {
 namespace {
-
-using session::v1::ReportOutcome;
 
 // Every call that undoes something is small; a platform that does not answer one in this time will not soon.
 constexpr absl::Duration kUndoLimit = absl::Seconds(10);
 constexpr absl::Duration kDrainLimit = absl::Seconds(3);
 constexpr size_t kDrainBytes = 1024 * 1024;
-
-struct OutcomeRow {
-  Reason reason;
-  ReportOutcome::Outcome outcome;
-};
-// What an error says about the account. Anything else says nothing about it.
-constexpr std::array kOutcomes = {
-    OutcomeRow{Reason::REASON_RATE_LIMITED, ReportOutcome::OUTCOME_RATE_LIMITED},
-    OutcomeRow{Reason::REASON_CREDENTIAL_EXPIRED, ReportOutcome::OUTCOME_EXPIRED},
-    OutcomeRow{Reason::REASON_ACCOUNT_MUTED, ReportOutcome::OUTCOME_MUTED},
-    OutcomeRow{Reason::REASON_ACCOUNT_BANNED, ReportOutcome::OUTCOME_BANNED},
-    OutcomeRow{Reason::REASON_CAPTCHA_PENDING, ReportOutcome::OUTCOME_CAPTCHA},
-    OutcomeRow{Reason::REASON_CLIENT_REFUSED, ReportOutcome::OUTCOME_CLIENT_REFUSED},
-    OutcomeRow{Reason::REASON_QUOTA_SPENT, ReportOutcome::OUTCOME_QUOTA_SPENT},
-};
 
 }  // namespace
 
@@ -46,17 +29,7 @@ boost::asio::awaitable<absl::Status> AccountUse::Acquire(Scope& call, SessionCli
   co_return absl::OkStatus();
 }
 
-void AccountUse::Report(const absl::Status& outcome) {
-  ReportOutcome report;
-  report.set_outcome(outcome.ok() ? ReportOutcome::OUTCOME_OK : ReportOutcome::OUTCOME_FAILED);
-  const ErrorDetail detail = DetailOf(outcome);
-  for (const OutcomeRow& row : kOutcomes) {
-    if (!outcome.ok() && row.reason == detail.reason()) report.set_outcome(row.outcome);
-  }
-  if (detail.has_retry_after()) *report.mutable_retry_after() = detail.retry_after();
-  if (detail.has_until()) *report.mutable_until() = detail.until();
-  lease_->Report(std::move(report));
-}
+void AccountUse::Report(const absl::Status& outcome) { lease_->Report(OutcomeOf(outcome)); }
 
 boost::asio::awaitable<void> AccountUse::CleanUp(bool keep_conversation) {
   if (!generation.empty()) {
@@ -64,7 +37,9 @@ boost::asio::awaitable<void> AccountUse::CleanUp(bool keep_conversation) {
     Scope scope(life_, kUndoLimit, MakeError(Reason::REASON_DEADLINE, "stopping the generation took too long"));
     const absl::Status stopped = co_await provider_.StopGeneration(scope, account_, generation);
     if (!stopped.ok()) {
-      LogWarning("stop_failed", {{"platform", provider_.platform()}, {"account", account_.label}, {"reason", ReasonName(ReasonOf(stopped))}});
+      LogWarning(
+          "stop_failed",
+          {{"platform", provider_.platform()}, {"account", account_.label}, {"reason", ReasonName(ReasonOf(stopped))}});
     }
   }
   if (to_drain) {
@@ -79,7 +54,9 @@ boost::asio::awaitable<void> AccountUse::CleanUp(bool keep_conversation) {
     if (deleted.ok() || deleted.code() == absl::StatusCode::kNotFound) {
       lease_->ConversationDeleted(ref);
     } else {
-      LogWarning("delete_failed", {{"platform", provider_.platform()}, {"account", account_.label}, {"reason", ReasonName(ReasonOf(deleted))}});
+      LogWarning(
+          "delete_failed",
+          {{"platform", provider_.platform()}, {"account", account_.label}, {"reason", ReasonName(ReasonOf(deleted))}});
     }
   }
   if (lease_) co_await lease_->Release();

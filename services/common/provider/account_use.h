@@ -27,16 +27,16 @@ class AccountUse {
   /// Tells the account's health what came of a try.
   void Report(const absl::Status& outcome);
 
-  /// Stops what still runs, deletes what was opened, releases the lease. Bounded; failures are logged, and what could not
-  /// be deleted stays in the ledger. @param keep_conversation leave the conversation on the platform.
+  /// Stops what still runs, deletes what was opened, releases the lease. Bounded; failures are logged, and what could
+  /// not be deleted stays in the ledger. @param keep_conversation leave the conversation on the platform.
   boost::asio::awaitable<void> CleanUp(bool keep_conversation);
 
   const Account& account() const { return account_; }
   LeaseHandle& lease() { return *lease_; }
 
-  std::vector<std::string> conversations;    // opened and not yet deleted
-  std::string generation;                    // running, by the provider's reference; empty if none
-  std::unique_ptr<HttpResponse> to_drain;    // see Turn::DrainLater
+  std::vector<std::string> conversations;  // opened and not yet deleted
+  std::string generation;                  // running, by the provider's reference; empty if none
+  std::unique_ptr<HttpResponse> to_drain;  // see Turn::DrainLater
 
  private:
   Provider& provider_;

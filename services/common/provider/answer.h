@@ -22,7 +22,7 @@ class AnswerFilter {
  public:
   struct Options {
     chat::v1::ReasoningFormat format = chat::v1::REASONING_FORMAT_THINK;
-    std::vector<std::string> stop = {};           // none is empty
+    std::vector<std::string> stop = {};             // none is empty
     std::optional<int64_t> max_output_tokens = {};  // at least 1
   };
   using Events = std::vector<chat::v1::ChatEvent>;
@@ -38,7 +38,8 @@ class AnswerFilter {
   /// Ends the answer: what was held back, the closing mark, usage and `finished`. over() beats `platform`.
   void Finish(chat::v1::FinishReason platform, int64_t prompt_tokens, Events& out);
 
-  /// Whether the platform gave anything that counts as an answer; a stop sequence at its very start does, a refusal not.
+  /// Whether the platform gave anything that counts as an answer; a stop sequence at its very start does, a refusal
+  /// not.
   bool has_answer() const { return has_text_ || over_; }
   /// The platform's own words for refusing; empty if there were none.
   const std::string& refusal() const { return refusal_; }

@@ -8,10 +8,13 @@
 
 namespace switchyard {
 
-boost::asio::awaitable<absl::StatusOr<AnswerEnd>> StreamAnswer(Turn& turn, HttpResponse& response, AnswerDecoder& decoder, absl::Duration idle,
-                                                               std::function<boost::asio::awaitable<absl::Status>()> before_events) {
+boost::asio::awaitable<absl::StatusOr<AnswerEnd>> StreamAnswer(
+    Turn& turn, HttpResponse& response, AnswerDecoder& decoder, absl::Duration idle,
+    std::function<boost::asio::awaitable<absl::Status>()> before_events) {
   const std::string platform(turn.model().platform);
-  const absl::Status silent = MakeError(Reason::REASON_DEADLINE, absl::StrCat(platform, " said nothing for ", absl::FormatDuration(idle)), {.cause = "idle_timeout"});
+  const absl::Status silent =
+      MakeError(Reason::REASON_DEADLINE, absl::StrCat(platform, " said nothing for ", absl::FormatDuration(idle)),
+                {.cause = "idle_timeout"});
   Scope patience(turn.scope(), idle, silent);
   std::vector<ChatEvent> events;
   int64_t seen = decoder.progress();

@@ -32,8 +32,10 @@ enum class AnswerEnd {
 };
 
 /// @param idle how long the platform may be silent: 1 s to 600 s
-/// @param before_events awaited whenever the decoder took something, before what came of it is passed on; an error ends the answer
-boost::asio::awaitable<absl::StatusOr<AnswerEnd>> StreamAnswer(Turn& turn, HttpResponse& response, AnswerDecoder& decoder, absl::Duration idle,
-                                                               std::function<boost::asio::awaitable<absl::Status>()> before_events);
+/// @param before_events awaited whenever the decoder took something, before what came of it is passed on; an error ends
+/// the answer
+boost::asio::awaitable<absl::StatusOr<AnswerEnd>> StreamAnswer(
+    Turn& turn, HttpResponse& response, AnswerDecoder& decoder, absl::Duration idle,
+    std::function<boost::asio::awaitable<absl::Status>()> before_events);
 
 }  // namespace switchyard

@@ -1,6 +1,7 @@
 #include "services/common/provider/chat_service.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -32,7 +33,8 @@ constexpr size_t kMaxQueuedBytes = 64 * 1024;
 // Merged deltas stay well under any message limit.
 constexpr size_t kMaxMergedBytes = 32 * 1024;
 
-constexpr BackoffPolicy kSameAccount = {.base = absl::Milliseconds(500), .cap = absl::Milliseconds(500), .floor = absl::Milliseconds(50)};
+constexpr BackoffPolicy kSameAccount = {
+    .base = absl::Milliseconds(500), .cap = absl::Milliseconds(500), .floor = absl::Milliseconds(50)};
 constexpr BackoffPolicy kSweep = {.base = absl::Seconds(1), .cap = absl::Seconds(60), .floor = absl::Milliseconds(200)};
 constexpr absl::Duration kSweepPause = absl::Seconds(30);
 // Of what a platform says about a refusal: a sentence or two.
@@ -81,13 +83,14 @@ Choices Choose(const ChatRequest& request, const ModelEntry& model, ReasoningFor
 class ActiveTurn final : public Turn {
  public:
   ActiveTurn(ChatRequest& request, const ModelEntry& model, Choices choices, StreamWriter<ChatEvent>& out,
-             HttpClient& http, SigningClient& signing)
+             HttpClient& http, SigningClient& signing, const Clock& clock)
       : request_(request),
         model_(model),
         choices_(choices),
         out_(out),
         http_(http),
         signing_client_(signing),
+        clock_(clock),
         filter_({.format = choices.format,
                  .stop = {request.stop().begin(), request.stop().end()},
                  .max_output_tokens = request.has_max_output_tokens()
@@ -159,7 +162,7 @@ class ActiveTurn final : public Turn {
     if (std::exchange(begun_, true)) co_return absl::OkStatus();
     ChatEvent started;
     started.mutable_started()->set_model(request_.model());
-    started.mutable_started()->mutable_created()->set_seconds(absl::ToUnixSeconds(absl::Now()));
+    started.mutable_started()->mutable_created()->set_seconds(absl::ToUnixSeconds(clock_.Now()));
     if (request_.keep_conversation() && !resume_ref.empty()) {
       const std::string ref = use_->conversations.empty() ? conversation_ref_ : use_->conversations.back();
       auto sealed = co_await use_->lease().KeepConversation(out_.scope(), ref, std::move(resume_ref));
@@ -197,7 +200,8 @@ class ActiveTurn final : public Turn {
       co_return MakeError(Reason::REASON_CONTENT_REFUSED, message);
     }
     if (!refused && !filter_.has_answer()) {
-      co_return MakeError(Reason::REASON_UPSTREAM_EMPTY, absl::StrCat(model_.platform, " ended its answer without having said anything"));
+      co_return MakeError(Reason::REASON_UPSTREAM_EMPTY,
+                          absl::StrCat(model_.platform, " ended its answer without having said anything"));
     }
     if (!begun_) {
       if (auto status = co_await Begin(""); !status.ok()) co_return status;
@@ -205,18 +209,17 @@ class ActiveTurn final : public Turn {
     std::vector<ChatEvent> out;
     filter_.Finish(reason, EstimateTokens(prompt_), out);
     Send(out);
-    finish_reason_ = reason;
     co_return absl::OkStatus();
   }
 
-  bool emitted() const { return first_content_ != absl::InfinitePast(); }
+  bool emitted() const { return first_content_.has_value(); }
   bool may_have_begun() const { return may_have_begun_; }
   bool over() const { return filter_.over().has_value(); }
-  absl::Time first_content() const { return first_content_; }
+  const std::optional<Clock::Monotonic>& first_content() const { return first_content_; }
 
  private:
   void Send(std::vector<ChatEvent>& events) {
-    if (!events.empty() && !emitted()) first_content_ = absl::Now();
+    if (!events.empty() && !emitted()) first_content_ = clock_.MonotonicNow();
     for (ChatEvent& event : events) out_.Send(std::move(event));
   }
   void Notice(absl::string_view code, std::string message) {
@@ -232,6 +235,7 @@ class ActiveTurn final : public Turn {
   StreamWriter<ChatEvent>& out_;
   HttpClient& http_;
   SigningClient& signing_client_;
+  const Clock& clock_;
   std::unique_ptr<SignStream> signing_;
   AccountUse* use_ = nullptr;
   AnswerFilter filter_;
@@ -241,11 +245,12 @@ class ActiveTurn final : public Turn {
   bool begun_ = false;
   bool may_have_begun_ = false;
   bool retry_forbidden_ = false;
-  absl::Time first_content_ = absl::InfinitePast();
-  FinishReason finish_reason_ = FinishReason::FINISH_REASON_UNSPECIFIED;
+  std::optional<Clock::Monotonic> first_content_;
 };
 
-absl::Status StoppingError() { return MakeError(Reason::REASON_NO_BACKEND, "the relay is stopping", {.cause = "stopping"}); }
+absl::Status StoppingError() {
+  return MakeError(Reason::REASON_NO_BACKEND, "the relay is stopping", {.cause = "stopping"});
+}
 
 asio::awaitable<void> RunCleanUp(std::shared_ptr<AccountUse> use, bool keep) { co_await use->CleanUp(keep); }
 
@@ -290,7 +295,8 @@ void ChatService::Add(std::unique_ptr<Provider> provider) {
   providers_[platform] = std::move(provider);
 }
 
-grpc::ServerWriteReactor<ChatEvent>* ChatService::Chat(grpc::CallbackServerContext* context, const ChatRequest* request) {
+grpc::ServerWriteReactor<ChatEvent>* ChatService::Chat(grpc::CallbackServerContext* context,
+                                                       const ChatRequest* request) {
   auto body = [this, request = *request](StreamWriter<ChatEvent>& out) mutable { return Serve(request, out); };
   return ServeStream<ChatEvent>(dependencies_.runtime.Next(), context, std::move(body));
 }
@@ -298,7 +304,8 @@ grpc::ServerWriteReactor<ChatEvent>* ChatService::Chat(grpc::CallbackServerConte
 /// A turn's place in the list of running ones, while it runs.
 class ChatService::TurnEntry {
  public:
-  TurnEntry(ChatService& service, Scope& scope) : service_(service), slot_(std::make_shared<TurnSlot>(TurnSlot{&scope})) {
+  TurnEntry(ChatService& service, Scope& scope)
+      : service_(service), slot_(std::make_shared<TurnSlot>(TurnSlot{&scope})) {
     bool ending;
     {
       absl::MutexLock lock(&service_.turns_mutex_);
@@ -330,7 +337,7 @@ void ChatService::EndTurns() {
 
 asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWriter<ChatEvent>& out) {
   TurnEntry entry(*this, out.scope());
-  const absl::Time start = dependencies_.clock.Now();
+  const auto start = dependencies_.clock.MonotonicNow();
   CallContext context = out.context();
   if (IsRequestId(request.request_id())) context.request_id = request.request_id();
   if (context.request_id.empty()) context.request_id = absl::StrCat("req_", dependencies_.random.NextHex(24));
@@ -339,14 +346,15 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
   if (!model.ok()) co_return model.status();
   const auto found = providers_.find(std::string((*model)->platform));
   if (found == providers_.end()) {
-    co_return MakeError(Reason::REASON_MODEL_NOT_FOUND, absl::StrCat("The model '", (*model)->id, "' is not served here."), {.field = "model"});
+    co_return MakeError(Reason::REASON_MODEL_NOT_FOUND,
+                        absl::StrCat("The model '", (*model)->id, "' is not served here."), {.field = "model"});
   }
   Provider& provider = *found->second;
   if (auto status = ValidateRequest(request, **model, options_.ignore_unsupported); !status.ok()) co_return status;
 
   const Choices choices = Choose(request, **model, options_.reasoning_format);
   out.set_merge(&MergeDeltas);
-  ActiveTurn turn(request, **model, choices, out, dependencies_.http, dependencies_.signing);
+  ActiveTurn turn(request, **model, choices, out, dependencies_.http, dependencies_.signing, dependencies_.clock);
   if (auto status = turn.Prepare(); !status.ok()) co_return status;
 
   retries_.OnRequest();
@@ -366,7 +374,8 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
       if (request.credential().has_token()) acquire.set_caller_token(request.credential().token());
       acquire.set_account(request.credential().pool().account());
       for (const std::string& label : tried) acquire.add_exclude(label);
-      const absl::Status acquired = co_await use->Acquire(out.scope(), dependencies_.sessions, context, std::move(acquire));
+      const absl::Status acquired =
+          co_await use->Acquire(out.scope(), dependencies_.sessions, context, std::move(acquire));
       if (!acquired.ok()) {
         // Without another account the first one's own error says more than "no account left".
         if (tries == 0) status = acquired;
@@ -400,7 +409,9 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
 
   if (out.scope().ended()) status = out.scope().status();
   if (options_.log_turns) {
-    const absl::Time now = dependencies_.clock.Now();
+    const auto since_start = [start](Clock::Monotonic when) {
+      return absl::ToDoubleMilliseconds(absl::FromChrono(when - start));
+    };
     LogInfo("turn", {{"request_id", context.request_id},
                      {"model", (*model)->id},
                      {"platform", provider.platform()},
@@ -409,8 +420,8 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
                      {"reason", status.ok() ? std::string() : ReasonName(ReasonOf(status))},
                      {"cause", DetailOf(status).cause()},
                      {"tries", tries},
-                     {"first_content_ms", turn.emitted() ? absl::ToDoubleMilliseconds(turn.first_content() - start) : -1.0},
-                     {"duration_ms", absl::ToDoubleMilliseconds(now - start)}});
+                     {"first_content_ms", turn.first_content() ? since_start(*turn.first_content()) : -1.0},
+                     {"duration_ms", since_start(dependencies_.clock.MonotonicNow())}});
   }
   // The caller has its answer when this returns; the account is free when the clean-up is done.
   if (use) {
@@ -420,13 +431,15 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
   co_return status;
 }
 
-grpc::ServerUnaryReactor* ChatService::ListModels(grpc::CallbackServerContext* context, const chat::v1::ListModelsRequest*,
+grpc::ServerUnaryReactor* ChatService::ListModels(grpc::CallbackServerContext* context,
+                                                  const chat::v1::ListModelsRequest*,
                                                   chat::v1::ListModelsResponse* response) {
   auto body = [this, response](UnaryCall& call) { return List(call.scope(), call.context(), *response); };
   return ServeUnary(dependencies_.runtime.Next(), context, std::move(body));
 }
 
-asio::awaitable<absl::Status> ChatService::List(Scope& scope, CallContext context, chat::v1::ListModelsResponse& response) {
+asio::awaitable<absl::Status> ChatService::List(Scope& scope, CallContext context,
+                                                chat::v1::ListModelsResponse& response) {
   Scope bounded(scope, kListLimit, MakeError(Reason::REASON_NO_BACKEND, "the session service does not answer"));
   auto accounts = co_await dependencies_.sessions.ListAccounts(bounded, std::move(context), "");
   if (!accounts.ok()) co_return accounts.status();
@@ -464,7 +477,8 @@ asio::awaitable<void> ChatService::DeletePending(Provider& provider, std::shared
     session::v1::Acquire acquire;
     acquire.set_purpose(session::v1::Acquire::PURPOSE_CLEAN_UP);
     acquire.set_platform(std::string(provider.platform()));
-    const absl::Status acquired = co_await use->Acquire(stop, dependencies_.sessions, CallContext(), std::move(acquire));
+    const absl::Status acquired =
+        co_await use->Acquire(stop, dependencies_.sessions, CallContext(), std::move(acquire));
     if (acquired.ok()) {
       failures = 0;
       use->conversations = use->lease().pending_conversations();
@@ -480,12 +494,13 @@ asio::awaitable<void> ChatService::DeletePending(Provider& provider, std::shared
 }
 
 bool ChatService::FinishCleanUps(absl::Duration timeout) {
-  const absl::Time until = absl::Now() + timeout;
+  const auto until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout);
+  const auto left = [until] { return absl::FromChrono(until - std::chrono::steady_clock::now()); };
   for (auto& stop : std::exchange(sweeper_scopes_, {})) {
     asio::post(stop->executor(), [stop] { stop->Cancel(absl::CancelledError("the service stops")); });
   }
-  const bool swept = sweepers_.WaitIdle(until - absl::Now());
-  return clean_ups_.WaitIdle(until - absl::Now()) && swept;
+  const bool swept = sweepers_.WaitIdle(left());
+  return clean_ups_.WaitIdle(left()) && swept;
 }
 
 }  // namespace switchyard

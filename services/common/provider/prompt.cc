@@ -52,8 +52,8 @@ absl::StatusOr<std::string> TextOf(const Message& message, int index) {
     const auto& part = message.parts(i);
     if (part.part_case() != chat::v1::ContentPart::kText) {
       const std::string field = absl::StrCat("messages[", index, "].content[", i, "]");
-      return MakeError(Reason::REASON_UNSUPPORTED_PARAMETER,
-                       absl::StrCat(field, ": this model takes text only"), {.field = field});
+      return MakeError(Reason::REASON_UNSUPPORTED_PARAMETER, absl::StrCat(field, ": this model takes text only"),
+                       {.field = field});
     }
     // Parts are pieces of one message; most clients put each on a line of its own.
     if (!text.empty() && !absl::EndsWith(text, "\n")) text.push_back('\n');

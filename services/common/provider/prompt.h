@@ -1,7 +1,7 @@
 // A conversation as one prompt, for platforms whose chat takes one text a turn. One convention for all.
 //
-// A conversation of one user message is that message, unchanged. Any other is a list of blocks, each opened by a line with
-// the role in brackets and closed by an empty line, the last user message last:
+// A conversation of one user message is that message, unchanged. Any other is a list of blocks, each opened by a line
+// with the role in brackets and closed by an empty line, the last user message last:
 //
 //   [System]
 //   Answer in French.

@@ -75,8 +75,9 @@ class Turn {
   /// conversation; empty if it cannot be continued.
   virtual boost::asio::awaitable<absl::Status> Begin(std::string resume_ref) = 0;
 
-  /// Passes events on, in order, and waits while the caller is slow. Takes text, reasoning, citation, refusal, usage and
-  /// notice events; empties `events`. @return false if the answer is over: stop sequence, limit, or the caller is gone.
+  /// Passes events on, in order, and waits while the caller is slow. Takes text, reasoning, citation, refusal, usage
+  /// and notice events; empties `events`. @return false if the answer is over: stop sequence, limit, or the caller is
+  /// gone.
   virtual boost::asio::awaitable<bool> Emit(std::vector<ChatEvent>& events) = 0;
 
   /// Reads the rest of a response in which nothing of interest follows, after the turn, so that its connection is kept.
@@ -95,7 +96,8 @@ class Provider {
   virtual boost::asio::awaitable<absl::StatusOr<FinishReason>> Run(Turn& turn) = 0;
 
   /// Undo what Run() left. `ref` as given to GenerationStarted() and ConversationOpened(). NOT_FOUND is as good as OK.
-  virtual boost::asio::awaitable<absl::Status> StopGeneration(Scope& scope, const Account& account, const std::string& ref) = 0;
+  virtual boost::asio::awaitable<absl::Status> StopGeneration(Scope& scope, const Account& account,
+                                                              const std::string& ref) = 0;
   virtual boost::asio::awaitable<absl::Status> DeleteConversation(Scope& scope, const Account& account,
                                                                   const std::string& ref) = 0;
 };

@@ -32,10 +32,13 @@ class Running final : public RunningProgram {
     ChatService::Options options;
     options.reasoning_format = ReasoningFormatOf(config);
     options.ignore_unsupported = config.server.ignore_unsupported;
-    self->chat_ = std::make_unique<ChatService>(
-        ChatService::Dependencies{*self->runtime_, *self->sessions_, *self->signing_, *self->http_, SystemClock::Get(), SystemRandom::Get()}, options);
+    self->chat_ =
+        std::make_unique<ChatService>(ChatService::Dependencies{*self->runtime_, *self->sessions_, *self->signing_,
+                                                                *self->http_, SystemClock::Get(), SystemRandom::Get()},
+                                      options);
     self->chat_->Add(spec.make(config, *self->http_, SystemClock::Get()));
-    auto host = ServerHost::Start({.listen = config.providers.at(spec.platform).listen, .reflection = config.reflection}, {self->chat_.get()});
+    auto host = ServerHost::Start(
+        {.listen = config.providers.at(spec.platform).listen, .reflection = config.reflection}, {self->chat_.get()});
     if (!host.ok()) return host.status();
     self->host_ = *std::move(host);
     self->chat_->StartCleanUps();
@@ -77,7 +80,9 @@ int ProviderMain(int argc, char** argv, const ProviderProgram& program) {
   spec.name = absl::StrCat("switchyard-", program.platform);
   spec.purpose = absl::StrCat("Serves switchyard.chat.v1.ChatService for the models of ", program.platform, ".");
   spec.listens = "where it serves gRPC; port 0 picks a free one";
-  spec.set_listen = [&](Config& config, const std::string& listen) { return SetGrpcListen(config.providers.at(program.platform).listen, listen); };
+  spec.set_listen = [&](Config& config, const std::string& listen) {
+    return SetGrpcListen(config.providers.at(program.platform).listen, listen);
+  };
   spec.start = [&](Config config) { return Running::Start(program, config); };
   return RunProgram(argc, argv, spec);
 }

@@ -28,9 +28,7 @@ bool IsCjk(char32_t c) {
          (c >= 0xFF00 && c <= 0xFFEF) || c >= 0x20000;
 }
 bool IsDigit(char32_t c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char32_t c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= 0xC0 && c < 0x2000);
-}
+bool IsLetter(char32_t c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= 0xC0 && c < 0x2000); }
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 // An estimate of how many tokens a text is, for usage that the platform does not measure and for token limits.
 //
-// The rule: a CJK character is 0.75 of a token; a run of Latin letters or digits is one token for each started 5 letters
-// or 3 digits; any other visible character is 0.6; white space counts within the words it precedes. Pure.
+// The rule: a CJK character is 0.75 of a token; a run of Latin letters or digits is one token for each started 5
+// letters or 3 digits; any other visible character is 0.6; white space counts within the words it precedes. Pure.
 #pragma once
 
 #include <cstdint>

@@ -78,7 +78,9 @@ absl::Status ValidateMessages(const ChatRequest& request) {
 absl::Status ValidateSampling(const chat::v1::SamplingOptions& sampling) {
   if (auto s = InRange("temperature", sampling.has_temperature(), sampling.temperature(), 0, 2); !s.ok()) return s;
   if (auto s = InRange("top_p", sampling.has_top_p(), sampling.top_p(), 0, 1); !s.ok()) return s;
-  if (auto s = InRange("presence_penalty", sampling.has_presence_penalty(), sampling.presence_penalty(), -2, 2); !s.ok()) return s;
+  if (auto s = InRange("presence_penalty", sampling.has_presence_penalty(), sampling.presence_penalty(), -2, 2);
+      !s.ok())
+    return s;
   return InRange("frequency_penalty", sampling.has_frequency_penalty(), sampling.frequency_penalty(), -2, 2);
 }
 

@@ -30,7 +30,9 @@ bool IsTraceparent(absl::string_view text) {
   if (text.size() != 55 || text[2] != '-' || text[35] != '-' || text[52] != '-') return false;
   for (size_t i = 0; i < text.size(); ++i) {
     if (i == 2 || i == 35 || i == 52) continue;
-    if (!absl::ascii_isxdigit(static_cast<unsigned char>(text[i])) || absl::ascii_isupper(static_cast<unsigned char>(text[i]))) return false;
+    if (!absl::ascii_isxdigit(static_cast<unsigned char>(text[i])) ||
+        absl::ascii_isupper(static_cast<unsigned char>(text[i])))
+      return false;
   }
   return text.substr(0, 2) != "ff";
 }
@@ -38,7 +40,8 @@ bool IsTraceparent(absl::string_view text) {
 Scope::Deadline FromSystemDeadline(std::chrono::system_clock::time_point deadline) {
   const auto now = std::chrono::system_clock::now();
   if (deadline > now + kFarAway) return Scope::Deadline::max();
-  return std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline - now);
+  return std::chrono::steady_clock::now() +
+         std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline - now);
 }
 
 CallContext CallContext::FromServer(const grpc::CallbackServerContext& server) {
@@ -55,8 +58,9 @@ void CallContext::ApplyTo(grpc::ClientContext& client) const {
   if (!request_id.empty()) client.AddMetadata(kRequestIdKey, request_id);
   if (!traceparent.empty()) client.AddMetadata(kTraceparentKey, traceparent);
   if (deadline != Scope::Deadline::max()) {
-    client.set_deadline(std::chrono::system_clock::now() +
-                        std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - std::chrono::steady_clock::now()));
+    client.set_deadline(
+        std::chrono::system_clock::now() +
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - std::chrono::steady_clock::now()));
   }
 }
 

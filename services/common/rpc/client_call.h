@@ -6,8 +6,8 @@
 //   while (auto event = co_await call->Read()) { … }
 //   absl::Status status = co_await call->Finish();
 //
-// The end of the scope cancels the call; so does destroying the handle before Finish(). The reactor keeps itself and its
-// ClientContext until gRPC is done with both. A handle is used by one coroutine chain on the scope's executor.
+// The end of the scope cancels the call; so does destroying the handle before Finish(). The reactor keeps itself and
+// its ClientContext until gRPC is done with both. A handle is used by one coroutine chain on the scope's executor.
 #pragma once
 
 #include <deque>
@@ -102,7 +102,8 @@ class ClientReader {
  private:
   class State final : public rpc_internal::ClientCallState<State, grpc::ClientReadReactor<Response>> {
    public:
-    explicit State(Executor executor) : rpc_internal::ClientCallState<State, grpc::ClientReadReactor<Response>>(executor), read_(executor) {}
+    explicit State(Executor executor)
+        : rpc_internal::ClientCallState<State, grpc::ClientReadReactor<Response>>(executor), read_(executor) {}
 
     template <typename StartCall>
     void Begin(StartCall& start) {
@@ -296,9 +297,11 @@ class ClientBidi {
   bool finished_ = false;
 };
 
-/// A unary call. @param start called with (grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>).
+/// A unary call. @param start called with (grpc::ClientContext*, const Request*, Response*,
+/// std::function<void(grpc::Status)>).
 template <typename Response, typename Request, typename StartCall>
-boost::asio::awaitable<absl::StatusOr<Response>> CallUnary(Scope& scope, CallContext context, Request request, StartCall start) {
+boost::asio::awaitable<absl::StatusOr<Response>> CallUnary(Scope& scope, CallContext context, Request request,
+                                                           StartCall start) {
   struct State final : OpenCall {
     explicit State(Executor executor) : done(std::move(executor)) {}
     void Abandon() override { client.TryCancel(); }

@@ -39,7 +39,8 @@ void OpenCalls::shutdown() {
   for (auto& call : open) call->Abandon();
   open.clear();
   absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(+[](std::map<uint64_t, std::weak_ptr<OpenCall>>* calls) { return calls->empty(); }, &calls_));
+  mutex_.Await(absl::Condition(
+      +[](std::map<uint64_t, std::weak_ptr<OpenCall>>* calls) { return calls->empty(); }, &calls_));
 }
 
 }  // namespace switchyard

@@ -1,5 +1,5 @@
-// The gRPC client calls that an event loop has open. gRPC's threads hand their events to the loop, so a loop that goes away
-// first ends its calls and waits for gRPC to be done with them.
+// The gRPC client calls that an event loop has open. gRPC's threads hand their events to the loop, so a loop that goes
+// away first ends its calls and waits for gRPC to be done with them.
 #pragma once
 
 #include <cstdint>

@@ -1,14 +1,16 @@
 // The server side of gRPC calls as coroutines. A reactor owns itself until OnDone; one coroutine on one executor is the
 // only caller of its operations.
 //
-//   grpc::ServerWriteReactor<ChatEvent>* Chat(grpc::CallbackServerContext* context, const ChatRequest* request) override {
-//     return ServeStream<ChatEvent>(runtime_.Next(), context, [this, request = *request](StreamWriter<ChatEvent>& out) mutable {
+//   grpc::ServerWriteReactor<ChatEvent>* Chat(grpc::CallbackServerContext* context, const ChatRequest* request)
+//   override {
+//     return ServeStream<ChatEvent>(runtime_.Next(), context, [this, request = *request](StreamWriter<ChatEvent>& out)
+//     mutable {
 //       return Run(std::move(request), out);   // asio::awaitable<absl::Status>
 //     });
 //   }
 //
-// The body's status ends the call, once. A cancelled call and a passed deadline end the body's scope; the body returns when it
-// notices. The body closure lives until the call is over, so its coroutine may refer to what the closure holds.
+// The body's status ends the call, once. A cancelled call and a passed deadline end the body's scope; the body returns
+// when it notices. The body closure lives until the call is over, so its coroutine may refer to what the closure holds.
 #pragma once
 
 #include <deque>
@@ -49,10 +51,12 @@ class ServerCall : public Reactor, public std::enable_shared_from_this<Derived> 
   Reactor* Start(Body body) {
     self_ = this->shared_from_this();
     auto run = [self = self_, body = std::move(body)]() mutable { return Run(*self, body); };
-    boost::asio::co_spawn(scope_.executor(), std::move(run), [self = self_](const std::exception_ptr& error, absl::Status status) {
-      if (error) status = MakeError(Reason::REASON_INTERNAL, "the service failed unexpectedly", {.cause = "exception"});
-      static_cast<ServerCall&>(*self).End(std::move(status));
-    });
+    boost::asio::co_spawn(
+        scope_.executor(), std::move(run), [self = self_](const std::exception_ptr& error, absl::Status status) {
+          if (error)
+            status = MakeError(Reason::REASON_INTERNAL, "the service failed unexpectedly", {.cause = "exception"});
+          static_cast<ServerCall&>(*self).End(std::move(status));
+        });
     return this;
   }
 
@@ -87,8 +91,8 @@ class ServerCall : public Reactor, public std::enable_shared_from_this<Derived> 
 
 }  // namespace rpc_internal
 
-/// A server-streaming call. Messages are queued and leave in order, the first at once; while one is on its way, further ones
-/// may merge, so a slow caller gets fewer and larger messages, and none ever waits to be merged.
+/// A server-streaming call. Messages are queued and leave in order, the first at once; while one is on its way, further
+/// ones may merge, so a slow caller gets fewer and larger messages, and none ever waits to be merged.
 template <typename Response>
 class StreamWriter final : public rpc_internal::ServerCall<StreamWriter<Response>, grpc::ServerWriteReactor<Response>> {
  public:
@@ -96,7 +100,8 @@ class StreamWriter final : public rpc_internal::ServerCall<StreamWriter<Response
   /// Adds the second message to the first, if that loses nothing; returns whether it did.
   using Merge = bool (*)(Response& queued, Response& next);
 
-  StreamWriter(Executor executor, grpc::CallbackServerContext* server) : Base(executor, server), room_(std::move(executor)) {}
+  StreamWriter(Executor executor, grpc::CallbackServerContext* server)
+      : Base(executor, server), room_(std::move(executor)) {}
 
   void set_merge(Merge merge) { merge_ = merge; }
 
@@ -170,7 +175,8 @@ class ServerBidi final
     : public rpc_internal::ServerCall<ServerBidi<Request, Response>, grpc::ServerBidiReactor<Request, Response>> {
  public:
   using Base = rpc_internal::ServerCall<ServerBidi<Request, Response>, grpc::ServerBidiReactor<Request, Response>>;
-  ServerBidi(Executor executor, grpc::CallbackServerContext* server) : Base(executor, server), read_(std::move(executor)) {}
+  ServerBidi(Executor executor, grpc::CallbackServerContext* server)
+      : Base(executor, server), read_(std::move(executor)) {}
 
   /// The next message, or nullopt once the caller sent its last or is gone. One reader at a time.
   boost::asio::awaitable<std::optional<Request>> Read() {
@@ -239,12 +245,13 @@ grpc::ServerWriteReactor<Response>* ServeStream(Executor executor, grpc::Callbac
 
 /// Serves a bidirectional call with `body(ServerBidi<Request, Response>&) -> awaitable<absl::Status>`.
 template <typename Request, typename Response, typename Body>
-grpc::ServerBidiReactor<Request, Response>* ServeBidi(Executor executor, grpc::CallbackServerContext* server, Body body) {
+grpc::ServerBidiReactor<Request, Response>* ServeBidi(Executor executor, grpc::CallbackServerContext* server,
+                                                      Body body) {
   return std::make_shared<ServerBidi<Request, Response>>(std::move(executor), server)->Start(std::move(body));
 }
 
-/// Serves a unary call with `body(UnaryCall&) -> awaitable<absl::Status>`; the body fills the response, which gRPC keeps
-/// until the call ends.
+/// Serves a unary call with `body(UnaryCall&) -> awaitable<absl::Status>`; the body fills the response, which gRPC
+/// keeps until the call ends.
 template <typename Body>
 grpc::ServerUnaryReactor* ServeUnary(Executor executor, grpc::CallbackServerContext* server, Body body) {
   return std::make_shared<UnaryCall>(std::move(executor), server)->Start(std::move(body));

@@ -60,12 +60,14 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions 
   if (!options.listen.empty()) {
     if (!IsLocalAddress(options.listen)) {
       return absl::InvalidArgumentError(
-          absl::StrCat(options.listen, ": gRPC is served without mutual TLS, so only loopback addresses and Unix sockets are allowed"));
+          absl::StrCat(options.listen,
+                       ": gRPC is served without mutual TLS, so only loopback addresses and Unix sockets are allowed"));
     }
     if (unix_socket) {
       host->socket_path_ = std::string(absl::StripPrefix(options.listen, kUnixPrefix));
       if (host->socket_path_.size() >= sizeof(sockaddr_un::sun_path)) {
-        return absl::InvalidArgumentError(absl::StrCat(options.listen, ": the path of a Unix socket has at most ", sizeof(sockaddr_un::sun_path) - 1, " characters"));
+        return absl::InvalidArgumentError(absl::StrCat(options.listen, ": the path of a Unix socket has at most ",
+                                                       sizeof(sockaddr_un::sun_path) - 1, " characters"));
       }
       unlink(host->socket_path_.c_str());  // left behind by a process that was killed
     }
@@ -78,7 +80,8 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions 
   if (unix_socket) umask(old_mask);
 
   if (host->server_ == nullptr || (!options.listen.empty() && !unix_socket && port <= 0)) {
-    return absl::AlreadyExistsError(absl::StrCat(options.listen, ": cannot listen there; is another program using the address?"));
+    return absl::AlreadyExistsError(
+        absl::StrCat(options.listen, ": cannot listen there; is another program using the address?"));
   }
   if (unix_socket) chmod(host->socket_path_.c_str(), 0600);
   host->address_ = unix_socket || options.listen.empty()

@@ -28,7 +28,8 @@ class ServerHost {
  public:
   /// ALREADY_EXISTS if the address is in use, INVALID_ARGUMENT if it is not a loopback address or Unix socket:
   /// there is no mutual TLS, so nothing may be reachable from outside.
-  static absl::StatusOr<std::unique_ptr<ServerHost>> Start(ServerHostOptions options, std::vector<grpc::Service*> services);
+  static absl::StatusOr<std::unique_ptr<ServerHost>> Start(ServerHostOptions options,
+                                                           std::vector<grpc::Service*> services);
   ~ServerHost();
 
   /// With the port that was picked: "127.0.0.1:43121".

@@ -16,7 +16,8 @@ absl::Status SseDecoder::Feed(absl::string_view bytes, std::vector<SseEvent>& ev
     const size_t end = bytes.find_first_of("\r\n");
     const absl::string_view piece = bytes.substr(0, end);
     if (line_.size() + event_.data.size() + piece.size() > max_event_bytes_) {
-      return MakeError(Reason::REASON_UPSTREAM_CHANGED, "the platform sent an event larger than allowed", {.cause = "too_large"});
+      return MakeError(Reason::REASON_UPSTREAM_CHANGED, "the platform sent an event larger than allowed",
+                       {.cause = "too_large"});
     }
     if (end == absl::string_view::npos) {
       line_.append(piece.data(), piece.size());

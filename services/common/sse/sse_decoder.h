@@ -4,8 +4,8 @@
 //   std::vector<SseEvent> events;
 //   if (auto status = decoder.Feed(bytes, events); !status.ok()) …
 //
-// Pure. Lines end in LF, CRLF or CR; one space after the colon is dropped; several data lines are joined with LF; comments,
-// `id` and `retry` are skipped. Source: WHATWG HTML, "Server-sent events", parsing.
+// Pure. Lines end in LF, CRLF or CR; one space after the colon is dropped; several data lines are joined with LF;
+// comments, `id` and `retry` are skipped. Source: WHATWG HTML, "Server-sent events", parsing.
 #pragma once
 
 #include <string>

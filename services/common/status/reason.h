@@ -37,10 +37,10 @@ const ReasonTraits& TraitsOf(Reason reason);
 
 /// What an error may carry besides its reason and message. Every member is optional.
 struct ErrorExtras {
-  std::string field = {};                             // path into the OpenAI request
-  std::optional<absl::Duration> retry_after = {};     // how long to wait before another try
-  std::optional<absl::Time> until = {};               // end of a mute or a quota period
-  std::string cause = {};                             // short stable word for logs and metrics
+  std::string field = {};                          // path into the OpenAI request
+  std::optional<absl::Duration> retry_after = {};  // how long to wait before another try
+  std::optional<absl::Time> until = {};            // end of a mute or a quota period
+  std::string cause = {};                          // short stable word for logs and metrics
 };
 
 /// An error with a reason. The status code follows from the table. `message` says who and what was attempted and what

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "boost/json/basic_parser_impl.hpp"
 #include "boost/json/parse.hpp"
@@ -90,7 +91,8 @@ absl::StatusOr<json::value> ParseJson(absl::string_view text, bool unique_keys) 
   } catch (const std::exception&) {
     return absl::InvalidArgumentError("it is too large");
   }
-  if (error == json::error::too_deep) return absl::InvalidArgumentError(absl::StrCat("it is nested deeper than ", kMaxDepth, " levels"));
+  if (error == json::error::too_deep)
+    return absl::InvalidArgumentError(absl::StrCat("it is nested deeper than ", kMaxDepth, " levels"));
   if (error == json::error::incomplete) return absl::InvalidArgumentError("it ends too early");
   if (error == json::error::extra_data) return absl::InvalidArgumentError("there is something after its end");
   if (error) return absl::InvalidArgumentError("it is not well-formed");
@@ -106,6 +108,34 @@ const json::value* FindMember(const json::value& value, std::initializer_list<ab
     if (at == nullptr) return nullptr;
   }
   return at;
+}
+
+absl::string_view JsonText(const json::value* value) {
+  return value != nullptr && value->is_string() ? ToAbsl(value->get_string()) : absl::string_view();
+}
+
+std::optional<int64_t> JsonWhole(const json::value* value) {
+  if (value == nullptr) return std::nullopt;
+  if (value->is_int64()) return value->get_int64();
+  int64_t number;
+  if (absl::SimpleAtoi(JsonText(value), &number)) return number;
+  return std::nullopt;
+}
+
+std::optional<absl::Time> JsonTime(const json::value* value) {
+  constexpr double kFarFuture = 1e11;
+  if (value == nullptr) return std::nullopt;
+  absl::Time time;
+  if (absl::ParseTime(absl::RFC3339_full, JsonText(value), &time, nullptr)) return time;
+  double seconds = 0;
+  if (value->is_number()) {
+    json::error_code error;
+    seconds = value->to_number<double>(error);
+  } else if (!absl::SimpleAtod(JsonText(value), &seconds)) {
+    return std::nullopt;
+  }
+  if (!(seconds > 0) || seconds > kFarFuture) return std::nullopt;
+  return absl::FromUnixSeconds(static_cast<int64_t>(seconds));
 }
 
 absl::string_view KindName(const json::value& value) {
@@ -133,7 +163,9 @@ absl::Status InvalidField(std::string path, absl::string_view what) {
   return MakeError(Reason::REASON_INVALID_REQUEST, message, {.field = std::move(path)});
 }
 
-std::string JsonReader::PathOf(absl::string_view key) const { return path_.empty() ? std::string(key) : absl::StrCat(path_, ".", key); }
+std::string JsonReader::PathOf(absl::string_view key) const {
+  return path_.empty() ? std::string(key) : absl::StrCat(path_, ".", key);
+}
 
 absl::Status JsonReader::Wrong(absl::string_view key, absl::string_view expected) const {
   const json::value* found = Find(key);
@@ -178,7 +210,8 @@ absl::StatusOr<std::optional<int64_t>> JsonReader::OptionalInt(absl::string_view
   if (found == nullptr) return std::optional<int64_t>();
   if (found->is_int64()) return std::optional<int64_t>(found->get_int64());
   // 100.0 is what some clients' number types make of 100.
-  if (found->is_double() && std::floor(found->get_double()) == found->get_double() && std::fabs(found->get_double()) < 9e15) {
+  if (found->is_double() && std::floor(found->get_double()) == found->get_double() &&
+      std::fabs(found->get_double()) < 9e15) {
     return std::optional<int64_t>(static_cast<int64_t>(found->get_double()));
   }
   return Wrong(key, found->is_number() ? "a smaller, whole number" : "a whole number");

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "boost/json/value.hpp"
 
 namespace switchyard {
@@ -26,6 +27,14 @@ absl::StatusOr<boost::json::value> ParseJson(absl::string_view text, bool unique
 
 /// The member at a path of keys, or nullptr.
 const boost::json::value* FindMember(const boost::json::value& value, std::initializer_list<absl::string_view> path);
+
+/// What a platform's answer holds, taken leniently; nullptr is an absent member.
+/// "" unless it is a string. The view lives as long as the value.
+absl::string_view JsonText(const boost::json::value* value);
+/// A whole number, or a string that is one.
+std::optional<int64_t> JsonWhole(const boost::json::value* value);
+/// Unix seconds as a number or a string, or RFC 3339. Not a time before 1970 or after the year 5138.
+std::optional<absl::Time> JsonTime(const boost::json::value* value);
 
 /// Typed lookups in an object, for requests. A member that is null counts as absent. Errors are INVALID_ARGUMENT
 /// (INVALID_REQUEST) and name the whole path.

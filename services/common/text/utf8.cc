@@ -9,7 +9,8 @@ size_t Utf8SequenceLength(absl::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
   if (lead < 0x80) return 1;
-  // The second byte's range excludes overlong forms, surrogates and what lies beyond U+10FFFF. Source: Unicode, table 3-7.
+  // The second byte's range excludes overlong forms, surrogates and what lies beyond U+10FFFF. Source: Unicode, table
+  // 3-7.
   unsigned char low = 0x80, high = 0xBF;
   size_t length;
   if (lead >= 0xC2 && lead <= 0xDF) {

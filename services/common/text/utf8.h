@@ -8,8 +8,8 @@
 
 namespace switchyard {
 
-/// Bytes of the well-formed sequence at the front of `text` (1 to 4), or 0 if there is none. Overlong forms, surrogates and
-/// values above U+10FFFF are not well-formed.
+/// Bytes of the well-formed sequence at the front of `text` (1 to 4), or 0 if there is none. Overlong forms, surrogates
+/// and values above U+10FFFF are not well-formed.
 size_t Utf8SequenceLength(absl::string_view text);
 
 bool IsValidUtf8(absl::string_view text);

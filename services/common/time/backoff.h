@@ -7,9 +7,9 @@
 namespace switchyard {
 
 struct BackoffPolicy {
-  absl::Duration base = absl::Seconds(1);   // bound of the first delay
-  absl::Duration cap = absl::Seconds(60);   // no delay is longer
-  double factor = 2.0;                      // bound grows by this each attempt
+  absl::Duration base = absl::Seconds(1);       // bound of the first delay
+  absl::Duration cap = absl::Seconds(60);       // no delay is longer
+  double factor = 2.0;                          // bound grows by this each attempt
   absl::Duration floor = absl::ZeroDuration();  // no delay is shorter
 };
 

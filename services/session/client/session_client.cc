@@ -67,7 +67,8 @@ class Handle final : public LeaseHandle {
     call_->Send(std::move(request));
   }
 
-  asio::awaitable<absl::StatusOr<std::string>> KeepConversation(Scope& scope, std::string ref, std::string resume_ref) override {
+  asio::awaitable<absl::StatusOr<std::string>> KeepConversation(Scope& scope, std::string ref,
+                                                                std::string resume_ref) override {
     LeaseRequest request;
     request.mutable_conversation_kept()->set_ref(std::move(ref));
     request.mutable_conversation_kept()->set_resume_ref(std::move(resume_ref));
@@ -132,10 +133,13 @@ class Handle final : public LeaseHandle {
 
 }  // namespace
 
-SessionClient::SessionClient(std::shared_ptr<grpc::Channel> channel) : stub_(session::v1::SessionService::NewStub(std::move(channel))) {}
+SessionClient::SessionClient(std::shared_ptr<grpc::Channel> channel)
+    : stub_(session::v1::SessionService::NewStub(std::move(channel))) {}
 
-asio::awaitable<absl::StatusOr<std::unique_ptr<LeaseHandle>>> SessionClient::Acquire(Scope& scope, CallContext context, session::v1::Acquire acquire) {
-  auto call = Call::Start(scope, context, [this](grpc::ClientContext* client, auto* reactor) { stub_->async()->Lease(client, reactor); });
+asio::awaitable<absl::StatusOr<std::unique_ptr<LeaseHandle>>> SessionClient::Acquire(Scope& scope, CallContext context,
+                                                                                     session::v1::Acquire acquire) {
+  auto call = Call::Start(
+      scope, context, [this](grpc::ClientContext* client, auto* reactor) { stub_->async()->Lease(client, reactor); });
   LeaseRequest request;
   *request.mutable_acquire() = std::move(acquire);
   call->Send(std::move(request));
@@ -143,25 +147,32 @@ asio::awaitable<absl::StatusOr<std::unique_ptr<LeaseHandle>>> SessionClient::Acq
     auto event = co_await call->Read();
     if (!event) {
       const absl::Status status = co_await call->Finish();
-      if (status.ok()) co_return MakeError(Reason::REASON_NO_BACKEND, "the session service ended the lease", {.cause = "session"});
+      if (status.ok())
+        co_return MakeError(Reason::REASON_NO_BACKEND, "the session service ended the lease", {.cause = "session"});
       co_return status;
     }
     if (event->has_granted()) co_return std::make_unique<Handle>(std::move(call), std::move(*event->mutable_granted()));
   }
 }
 
-asio::awaitable<absl::StatusOr<session::v1::ListAccountsResponse>> SessionClient::ListAccounts(Scope& scope, CallContext context, std::string platform) {
+asio::awaitable<absl::StatusOr<session::v1::ListAccountsResponse>> SessionClient::ListAccounts(Scope& scope,
+                                                                                               CallContext context,
+                                                                                               std::string platform) {
   session::v1::ListAccountsRequest request;
   request.set_platform(std::move(platform));
   co_return co_await CallUnary<session::v1::ListAccountsResponse>(
-      scope, std::move(context), std::move(request), [this](auto* client, auto* in, auto* out, auto done) { stub_->async()->ListAccounts(client, in, out, done); });
+      scope, std::move(context), std::move(request),
+      [this](auto* client, auto* in, auto* out, auto done) { stub_->async()->ListAccounts(client, in, out, done); });
 }
 
-asio::awaitable<absl::StatusOr<session::v1::CheckAccountResponse>> SessionClient::CheckAccount(Scope& scope, CallContext context, std::string label) {
+asio::awaitable<absl::StatusOr<session::v1::CheckAccountResponse>> SessionClient::CheckAccount(Scope& scope,
+                                                                                               CallContext context,
+                                                                                               std::string label) {
   session::v1::CheckAccountRequest request;
   request.set_label(std::move(label));
   co_return co_await CallUnary<session::v1::CheckAccountResponse>(
-      scope, std::move(context), std::move(request), [this](auto* client, auto* in, auto* out, auto done) { stub_->async()->CheckAccount(client, in, out, done); });
+      scope, std::move(context), std::move(request),
+      [this](auto* client, auto* in, auto* out, auto done) { stub_->async()->CheckAccount(client, in, out, done); });
 }
 
 }  // namespace switchyard

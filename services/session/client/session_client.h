@@ -35,11 +35,13 @@ class LeaseHandle {
 
   virtual void Report(session::v1::ReportOutcome outcome) = 0;
 
-  /// OK once the ledger holds it durably. UNAVAILABLE (cause store) if it cannot; why the account was withdrawn, if it was.
+  /// OK once the ledger holds it durably. UNAVAILABLE (cause store) if it cannot; why the account was withdrawn, if it
+  /// was.
   virtual boost::asio::awaitable<absl::Status> RecordConversation(Scope& scope, std::string ref) = 0;
   virtual void ConversationDeleted(const std::string& ref) = 0;
   /// Takes it off the ledger. @return the opaque id by which it is continued
-  virtual boost::asio::awaitable<absl::StatusOr<std::string>> KeepConversation(Scope& scope, std::string ref, std::string resume_ref) = 0;
+  virtual boost::asio::awaitable<absl::StatusOr<std::string>> KeepConversation(Scope& scope, std::string ref,
+                                                                               std::string resume_ref) = 0;
 
   /// Tells the service that the token was refused. @return OK if token() is a newer one now, else why there is none.
   virtual boost::asio::awaitable<absl::Status> RefreshToken(Scope& scope) = 0;
@@ -53,11 +55,16 @@ class SessionClient {
   explicit SessionClient(std::shared_ptr<grpc::Channel> channel);
 
   /// Waits for an account. The lease lasts until the handle is released or `scope` ends. Errors as the RPC's.
-  boost::asio::awaitable<absl::StatusOr<std::unique_ptr<LeaseHandle>>> Acquire(Scope& scope, CallContext context, session::v1::Acquire acquire);
+  boost::asio::awaitable<absl::StatusOr<std::unique_ptr<LeaseHandle>>> Acquire(Scope& scope, CallContext context,
+                                                                               session::v1::Acquire acquire);
 
   /// @param platform empty for all
-  boost::asio::awaitable<absl::StatusOr<session::v1::ListAccountsResponse>> ListAccounts(Scope& scope, CallContext context, std::string platform);
-  boost::asio::awaitable<absl::StatusOr<session::v1::CheckAccountResponse>> CheckAccount(Scope& scope, CallContext context, std::string label);
+  boost::asio::awaitable<absl::StatusOr<session::v1::ListAccountsResponse>> ListAccounts(Scope& scope,
+                                                                                         CallContext context,
+                                                                                         std::string platform);
+  boost::asio::awaitable<absl::StatusOr<session::v1::CheckAccountResponse>> CheckAccount(Scope& scope,
+                                                                                         CallContext context,
+                                                                                         std::string label);
 
  private:
   std::unique_ptr<session::v1::SessionService::Stub> stub_;

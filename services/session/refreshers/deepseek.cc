@@ -5,7 +5,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "boost/json/value.hpp"
@@ -41,31 +40,21 @@ std::string Unwrap(std::string text, std::string& advice) {
 // The result of the outer envelope or of the inner one; -1 where there is none.
 int64_t Code(const json::value* value) { return value != nullptr && value->is_int64() ? value->get_int64() : -1; }
 
-// In any of three places, as a number, a number in a string, or RFC 3339. Source: protocol notes, section 2.5.
+// In any of three places. Source: protocol notes, section 2.5.
 std::optional<absl::Time> MuteEnd(const json::value& data) {
   const json::value* until = FindMember(data, {"biz_data", "chat", "mute_until"});
   if (until == nullptr) until = FindMember(data, {"biz_data", "user", "chat", "mute_until"});
   if (until == nullptr) until = FindMember(data, {"biz_data", "mute_until"});
-  if (until == nullptr) return std::nullopt;
-  double seconds = 0;
-  if (until->is_number()) {
-    json::error_code error;
-    seconds = until->to_number<double>(error);
-    if (error) return std::nullopt;
-  } else if (until->is_string()) {
-    const absl::string_view text = ToAbsl(until->get_string());
-    absl::Time time;
-    if (absl::ParseTime(absl::RFC3339_full, text, &time, nullptr)) return time;
-    if (!absl::SimpleAtod(text, &seconds)) return std::nullopt;
-  }
-  // Beyond the year 5138 it is no time in seconds.
-  if (!(seconds > 0) || seconds > 1e11) return std::nullopt;
-  return absl::FromUnixSeconds(static_cast<int64_t>(seconds));
+  return JsonTime(until);
 }
 
-absl::Status ExpiredError() { return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, "deepseek no longer accepts the token"); }
+absl::Status ExpiredError() {
+  return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, "deepseek no longer accepts the token");
+}
 absl::Status LimitedError() { return MakeError(Reason::REASON_RATE_LIMITED, "deepseek limits the rate of requests"); }
-absl::Status ChangedError() { return MakeError(Reason::REASON_UPSTREAM_CHANGED, "deepseek's answer to the check was not understood"); }
+absl::Status ChangedError() {
+  return MakeError(Reason::REASON_UPSTREAM_CHANGED, "deepseek's answer to the check was not understood");
+}
 
 bool IsTokenCode(int64_t code) { return code >= 40001 && code <= 40003; }
 
@@ -82,8 +71,11 @@ absl::StatusOr<NormalCredential> DeepSeekRefresher::Normalise(const Secret& conf
     text = std::string(absl::StripAsciiWhitespace(absl::string_view(text).substr(7)));
     advice = "The word Bearer does not belong to the token; it was left out.";
   }
-  if (text.empty() || text.size() > 4096) return absl::InvalidArgumentError("a DeepSeek token is about 64 characters long");
-  const bool visible = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F && c != '"' && c != '\'' && c != '{' && c != '}' && c != ';'; });
+  if (text.empty() || text.size() > 4096)
+    return absl::InvalidArgumentError("a DeepSeek token is about 64 characters long");
+  const bool visible = std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return c > 0x20 && c < 0x7F && c != '"' && c != '\'' && c != '{' && c != '}' && c != ';';
+  });
   if (!visible) return absl::InvalidArgumentError("a DeepSeek token has no spaces, quotes or line breaks in it");
   return NormalCredential{Secret(std::move(text)), std::move(advice)};
 }
@@ -91,9 +83,11 @@ absl::StatusOr<NormalCredential> DeepSeekRefresher::Normalise(const Secret& conf
 absl::Status ReadCurrentUser(int http_status, absl::string_view content_type, absl::string_view body) {
   const bool is_json = absl::StrContains(content_type, "json");
   if (http_status == 401 || (http_status == 403 && is_json)) return ExpiredError();
-  if (http_status == 202 || http_status == 403) return MakeError(Reason::REASON_CLIENT_REFUSED, "deepseek refuses this address or client", {.cause = "waf"});
+  if (http_status == 202 || http_status == 403)
+    return MakeError(Reason::REASON_CLIENT_REFUSED, "deepseek refuses this address or client", {.cause = "waf"});
   if (http_status == 429) return LimitedError();
-  if (http_status >= 500) return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, absl::StrCat("deepseek answered with status ", http_status));
+  if (http_status >= 500)
+    return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, absl::StrCat("deepseek answered with status ", http_status));
   auto root = ParseJson(body);
   if (http_status != 200 || !root.ok()) return ChangedError();
   const int64_t code = Code(FindMember(*root, {"code"}));
@@ -106,7 +100,8 @@ absl::Status ReadCurrentUser(int http_status, absl::string_view content_type, ab
   if (biz == 10) return MakeError(Reason::REASON_ACCOUNT_BANNED, "deepseek has banned the account");
   if (biz == 11) return MakeError(Reason::REASON_CLIENT_REFUSED, "deepseek refuses this device");
   const bool muted = biz == 5 || Code(FindMember(*data, {"biz_data", "chat", "is_muted"})) == 1;
-  if (muted) return MakeError(Reason::REASON_ACCOUNT_MUTED, "deepseek has muted the account", {.until = MuteEnd(*data)});
+  if (muted)
+    return MakeError(Reason::REASON_ACCOUNT_MUTED, "deepseek has muted the account", {.until = MuteEnd(*data)});
   const json::value* user = FindMember(*data, {"biz_data"});
   if (biz != 0 || user == nullptr || !user->is_object()) return ChangedError();
   return absl::OkStatus();
@@ -114,14 +109,14 @@ absl::Status ReadCurrentUser(int http_status, absl::string_view content_type, ab
 
 boost::asio::awaitable<absl::Status> DeepSeekRefresher::Check(Scope& scope, Secret token) const {
   HttpRequest request;
-  request.url = base_url_ + "/api/v0/users/current";
+  request.url = config_.base_url + "/api/v0/users/current";
   request.repeatable = true;
-  request.headers.Add("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36");
+  request.headers.Add("User-Agent", config_.Option("user_agent"));
   request.headers.Add("Authorization", absl::StrCat("Bearer ", token.Reveal()));
   request.headers.Add("Accept", "*/*");
-  request.headers.Add("x-client-platform", "web");
-  request.headers.Add("x-client-version", "2.4.0");
-  request.headers.Add("x-client-locale", "zh_CN");
+  request.headers.Add("x-client-platform", config_.Option("client_platform"));
+  request.headers.Add("x-client-version", config_.Option("client_version"));
+  request.headers.Add("x-client-locale", config_.Option("locale"));
   auto response = co_await http_.Send(scope, std::move(request));
   if (!response.ok()) co_return response.status();
   auto body = co_await (*response)->ReadAll(scope, kMaxAnswer);
@@ -134,7 +129,7 @@ boost::asio::awaitable<absl::StatusOr<FreshToken>> DeepSeekRefresher::Refresh(Sc
 }
 
 std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const ProviderConfig& config, HttpClient& http) {
-  if (platform == "deepseek") return std::make_unique<DeepSeekRefresher>(config.base_url, http);
+  if (platform == "deepseek") return std::make_unique<DeepSeekRefresher>(config, http);
   return nullptr;
 }
 

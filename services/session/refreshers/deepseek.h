@@ -1,4 +1,5 @@
-// DeepSeek's credential: the value of `userToken`, used as it is. There is no refresh. Source: protocol notes, section 2.
+// DeepSeek's credential: the value of `userToken`, used as it is. There is no refresh. Source: protocol notes,
+// section 2.
 #pragma once
 
 #include "services/session/refreshers/refresher.h"
@@ -7,14 +8,15 @@ namespace switchyard {
 
 class DeepSeekRefresher final : public Refresher {
  public:
-  DeepSeekRefresher(std::string base_url, HttpClient& http) : base_url_(std::move(base_url)), http_(http) {}
+  /// @param config of the platform; `http` outlives it
+  DeepSeekRefresher(ProviderConfig config, HttpClient& http) : config_(std::move(config)), http_(http) {}
 
   absl::StatusOr<NormalCredential> Normalise(const Secret& configured) const override;
   boost::asio::awaitable<absl::Status> Check(Scope& scope, Secret token) const override;
   boost::asio::awaitable<absl::StatusOr<FreshToken>> Refresh(Scope& scope, Secret credential) const override;
 
  private:
-  const std::string base_url_;
+  const ProviderConfig config_;
   HttpClient& http_;
 };
 

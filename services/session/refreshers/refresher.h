@@ -1,5 +1,5 @@
-// What a platform's credentials need of the session service: their form, whether they are still good, and, where a platform
-// has short-lived tokens, how a new one is had.
+// What a platform's credentials need of the session service: their form, whether they are still good, and, where a
+// platform has short-lived tokens, how a new one is had.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,8 @@ struct NormalCredential {
   std::string advice;  // what was odd about the pasted value and was put right; empty if nothing
 };
 
-/// A short-lived token got for a credential. `rotated` replaces the credential and must be durable before `token` is used.
+/// A short-lived token got for a credential. `rotated` replaces the credential and must be durable before `token` is
+/// used.
 struct FreshToken {
   Secret token;
   absl::Time expires = absl::InfiniteFuture();

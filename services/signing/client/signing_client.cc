@@ -20,8 +20,8 @@ using signing::v1::JobError;
 using signing::v1::SignRequest;
 using signing::v1::SignResponse;
 
-// How long a service that cannot be reached is waited for: a restart, or another replica. Work is a pure function, so it may
-// be asked for again.
+// How long a service that cannot be reached is waited for: a restart, or another replica. Work is a pure function, so
+// it may be asked for again.
 constexpr absl::Duration kPatience = absl::Seconds(3);
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 
@@ -60,12 +60,14 @@ class Stream final : public SignStream {
   Stream(signing::v1::SigningService::Stub& stub, Scope& scope, CallContext context)
       : stub_(stub), scope_(scope), context_(std::move(context)) {}
 
-  asio::awaitable<absl::StatusOr<DeepSeekProof>> SolveDeepSeek(DeepSeekProofOfWork challenge, absl::Time deadline) override {
+  asio::awaitable<absl::StatusOr<DeepSeekProof>> SolveDeepSeek(DeepSeekProofOfWork challenge,
+                                                               absl::Time deadline) override {
     const auto give_up = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(kPatience);
     for (absl::Duration pause = kFirstPause;; pause *= 2) {
       auto proof = co_await Ask(challenge, deadline);
       if (proof.ok() || scope_.ended() || ReasonOf(proof.status()) != Reason::REASON_NO_BACKEND) co_return proof;
-      const bool again = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(pause) < give_up && absl::Now() + pause < deadline;
+      const bool again = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(pause) < give_up &&
+                         absl::Now() + pause < deadline;
       if (!again) co_return proof;
       const absl::Status slept = co_await Sleep(scope_, pause);
       if (!slept.ok()) co_return slept;
@@ -74,11 +76,13 @@ class Stream final : public SignStream {
 
  private:
   asio::awaitable<absl::StatusOr<DeepSeekProof>> Ask(const DeepSeekProofOfWork& challenge, absl::Time deadline) {
-    const absl::Status too_late = Failed(Reason::REASON_DEADLINE, "the proof of work was not ready in time", "signing_deadline");
+    const absl::Status too_late =
+        Failed(Reason::REASON_DEADLINE, "the proof of work was not ready in time", "signing_deadline");
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) co_return too_late;
     if (call_ == nullptr) {
-      call_ = Call::Start(scope_, context_, [this](grpc::ClientContext* client, auto* reactor) { stub_.async()->Sign(client, reactor); });
+      call_ = Call::Start(scope_, context_,
+                          [this](grpc::ClientContext* client, auto* reactor) { stub_.async()->Sign(client, reactor); });
     }
     SignRequest request;
     Job& job = *request.mutable_job();
@@ -107,7 +111,8 @@ class Stream final : public SignStream {
       if (response->id() != id) continue;
       if (response->has_error()) co_return FromJobError(response->error());
       if (!response->has_deepseek_proof() || response->deepseek_proof().header().empty()) {
-        co_return Failed(Reason::REASON_INTERNAL, "the signing service answered with something else", "signing_garbage");
+        co_return Failed(Reason::REASON_INTERNAL, "the signing service answered with something else",
+                         "signing_garbage");
       }
       co_return std::move(*response->mutable_deepseek_proof());
     }
@@ -124,7 +129,8 @@ class Stream final : public SignStream {
 
 }  // namespace
 
-SigningClient::SigningClient(std::shared_ptr<grpc::Channel> channel) : stub_(signing::v1::SigningService::NewStub(std::move(channel))) {}
+SigningClient::SigningClient(std::shared_ptr<grpc::Channel> channel)
+    : stub_(signing::v1::SigningService::NewStub(std::move(channel))) {}
 
 std::unique_ptr<SignStream> SigningClient::Open(Scope& scope, const CallContext& context) {
   return std::make_unique<Stream>(*stub_, scope, context);

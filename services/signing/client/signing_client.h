@@ -23,12 +23,12 @@ class SignStream {
  public:
   virtual ~SignStream() = default;
 
-  /// One job at a time. Errors, with reasons: UPSTREAM_CHANGED for a challenge that is malformed, SIGNATURE_REFUSED for one
-  /// without a solution or expired, OVERLOADED, DEADLINE, INTERNAL; NO_BACKEND once the service could not be reached for 3 s;
-  /// the scope's own.
+  /// One job at a time. Errors, with reasons: UPSTREAM_CHANGED for a challenge that is malformed, SIGNATURE_REFUSED for
+  /// one without a solution or expired, OVERLOADED, DEADLINE, INTERNAL; NO_BACKEND once the service could not be
+  /// reached for 3 s; the scope's own.
   /// @param deadline the proof is worthless after it
-  virtual boost::asio::awaitable<absl::StatusOr<signing::v1::DeepSeekProof>> SolveDeepSeek(signing::v1::DeepSeekProofOfWork challenge,
-                                                                                           absl::Time deadline) = 0;
+  virtual boost::asio::awaitable<absl::StatusOr<signing::v1::DeepSeekProof>> SolveDeepSeek(
+      signing::v1::DeepSeekProofOfWork challenge, absl::Time deadline) = 0;
 };
 
 class SigningClient {

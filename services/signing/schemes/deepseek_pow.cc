@@ -58,8 +58,8 @@ SearchJob MakeJob(const Prefix& prefix, int digits, absl::string_view target) {
 }
 
 /// Numbers of one length, [first, end). @return the solution, or -1.
-int64_t SearchRange(const Prefix& prefix, int digits, uint64_t first, uint64_t end, absl::string_view target, SearchKernel kernel,
-                    const std::atomic<bool>& cancelled) {
+int64_t SearchRange(const Prefix& prefix, int digits, uint64_t first, uint64_t end, absl::string_view target,
+                    SearchKernel kernel, const std::atomic<bool>& cancelled) {
   const bool fits = prefix.rest.size() + static_cast<size_t>(digits) < kKeccakRate;
   const SearchJob job = fits ? MakeJob(prefix, digits, target) : SearchJob{};
   while (first < end && !cancelled.load(std::memory_order_relaxed)) {
@@ -101,7 +101,8 @@ absl::Status CheckChallenge(const DeepSeekProofOfWork& challenge) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<DeepSeekProof> SolveDeepSeek(const DeepSeekProofOfWork& challenge, const std::atomic<bool>& cancelled, SearchKernel kernel) {
+absl::StatusOr<DeepSeekProof> SolveDeepSeek(const DeepSeekProofOfWork& challenge, const std::atomic<bool>& cancelled,
+                                            SearchKernel kernel) {
   if (auto status = CheckChallenge(challenge); !status.ok()) return status;
   const std::string target = absl::HexStringToBytes(challenge.challenge());
   const Prefix prefix(absl::StrCat(challenge.salt(), "_", challenge.expire_at_ms(), "_"));

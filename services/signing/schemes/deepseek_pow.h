@@ -13,8 +13,8 @@
 
 namespace switchyard {
 
-/// INVALID_ARGUMENT, naming what is malformed: an unknown algorithm, a challenge that is not 64 hex digits, a difficulty outside
-/// 1 to 2^53-2, a salt above 64 KiB. Whether it has expired is for whoever has a clock.
+/// INVALID_ARGUMENT, naming what is malformed: an unknown algorithm, a challenge that is not 64 hex digits, a
+/// difficulty outside 1 to 2^53-2, a salt above 64 KiB. Whether it has expired is for whoever has a clock.
 absl::Status CheckChallenge(const signing::v1::DeepSeekProofOfWork& challenge);
 
 /// The proof. INVALID_ARGUMENT as above; FAILED_PRECONDITION if no number below the difficulty fits; CANCELLED within

@@ -36,8 +36,8 @@ struct SearchJob {
   uint64_t target;      // first eight bytes of the digest, little-endian
 };
 
-/// Tries `count` numbers from `first` on. @return the first whose digest begins with the target, or -1. That all of them
-/// have `digits` digits is up to the caller.
+/// Tries `count` numbers from `first` on. @return the first whose digest begins with the target, or -1. That all of
+/// them have `digits` digits is up to the caller.
 using SearchKernel = int64_t (*)(const SearchJob& job, uint64_t first, uint64_t count);
 
 struct NamedKernel {

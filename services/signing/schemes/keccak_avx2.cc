@@ -17,10 +17,12 @@ struct Avx2Ops {
     if constexpr (n == 0) return a;
     // Whole bytes move by one shuffle instead of two shifts and an or.
     if constexpr (n == 8) {
-      return _mm256_shuffle_epi8(a, _mm256_set_epi8(14, 13, 12, 11, 10, 9, 8, 15, 6, 5, 4, 3, 2, 1, 0, 7, 14, 13, 12, 11, 10, 9, 8, 15, 6, 5, 4, 3, 2, 1, 0, 7));
+      return _mm256_shuffle_epi8(a, _mm256_set_epi8(14, 13, 12, 11, 10, 9, 8, 15, 6, 5, 4, 3, 2, 1, 0, 7, 14, 13, 12,
+                                                    11, 10, 9, 8, 15, 6, 5, 4, 3, 2, 1, 0, 7));
     }
     if constexpr (n == 56) {
-      return _mm256_shuffle_epi8(a, _mm256_set_epi8(8, 15, 14, 13, 12, 11, 10, 9, 0, 7, 6, 5, 4, 3, 2, 1, 8, 15, 14, 13, 12, 11, 10, 9, 0, 7, 6, 5, 4, 3, 2, 1));
+      return _mm256_shuffle_epi8(a, _mm256_set_epi8(8, 15, 14, 13, 12, 11, 10, 9, 0, 7, 6, 5, 4, 3, 2, 1, 8, 15, 14, 13,
+                                                    12, 11, 10, 9, 0, 7, 6, 5, 4, 3, 2, 1));
     }
     return _mm256_or_si256(_mm256_slli_epi64(a, n), _mm256_srli_epi64(a, 64 - n));
   }
@@ -28,7 +30,9 @@ struct Avx2Ops {
   static V Load(const uint64_t* a) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a)); }
   static V ShiftLeft(V a, int bits) { return _mm256_sll_epi64(a, _mm_cvtsi32_si128(bits)); }
   static V ShiftRight(V a, int bits) { return _mm256_srl_epi64(a, _mm_cvtsi32_si128(bits)); }
-  static uint32_t Equal(V a, V b) { return static_cast<uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(a, b)))); }
+  static uint32_t Equal(V a, V b) {
+    return static_cast<uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(a, b))));
+  }
 };
 
 }  // namespace

@@ -27,6 +27,8 @@ struct Avx512Ops {
 
 }  // namespace
 
-int64_t SearchAvx512(const SearchJob& job, uint64_t first, uint64_t count) { return Search<Avx512Ops>(job, first, count); }
+int64_t SearchAvx512(const SearchJob& job, uint64_t first, uint64_t count) {
+  return Search<Avx512Ops>(job, first, count);
+}
 
 }  // namespace switchyard

@@ -1,4 +1,5 @@
-// The same text as the scalar kernel: with BMI and BMI2, chi's AND-NOT is one instruction and rotations copy for nothing.
+// The same text as the scalar kernel: with BMI and BMI2, chi's AND-NOT is one instruction and rotations copy for
+// nothing.
 #include "services/signing/schemes/keccak_scalar_ops.h"
 
 #include "services/signing/schemes/keccak_kernel.h"
@@ -6,6 +7,8 @@
 
 namespace switchyard {
 
-int64_t SearchBmi2(const SearchJob& job, uint64_t first, uint64_t count) { return Search<ScalarOps>(job, first, count); }
+int64_t SearchBmi2(const SearchJob& job, uint64_t first, uint64_t count) {
+  return Search<ScalarOps>(job, first, count);
+}
 
 }  // namespace switchyard

@@ -5,12 +5,15 @@
 
 namespace switchyard {
 
-int64_t SearchScalar(const SearchJob& job, uint64_t first, uint64_t count) { return Search<ScalarOps>(job, first, count); }
+int64_t SearchScalar(const SearchJob& job, uint64_t first, uint64_t count) {
+  return Search<ScalarOps>(job, first, count);
+}
 
 void Permute(KeccakState& state) {
   Lanes<uint64_t> a, b;
   std::memcpy(a.lane, state.data(), sizeof a.lane);
-  for (int x = 0; x < 5; ++x) a.column[x] = a.lane[x] ^ a.lane[x + 5] ^ a.lane[x + 10] ^ a.lane[x + 15] ^ a.lane[x + 20];
+  for (int x = 0; x < 5; ++x)
+    a.column[x] = a.lane[x] ^ a.lane[x + 5] ^ a.lane[x + 10] ^ a.lane[x + 15] ^ a.lane[x + 20];
   for (int round = kFirstRound; round < kLastRound; round += 2) {
     Round<ScalarOps>(a, b, kRoundConstants[round]);
     Round<ScalarOps>(b, a, kRoundConstants[round + 1]);

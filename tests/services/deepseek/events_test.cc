@@ -27,15 +27,18 @@ struct Outcome {
   absl::Status status = {};
 
   bool operator==(const Outcome& other) const {
-    return text == other.text && reasoning == other.reasoning && refusal == other.refusal && citations == other.citations && usage == other.usage &&
-           ending == other.ending && message_id == other.message_id && status == other.status;
+    return text == other.text && reasoning == other.reasoning && refusal == other.refusal &&
+           citations == other.citations && usage == other.usage && ending == other.ending &&
+           message_id == other.message_id && status == other.status;
   }
 };
 
 std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
-  out << "text [" << outcome.text << "] reasoning [" << outcome.reasoning << "] refusal [" << outcome.refusal << "] citations [";
+  out << "text [" << outcome.text << "] reasoning [" << outcome.reasoning << "] refusal [" << outcome.refusal
+      << "] citations [";
   for (const std::string& citation : outcome.citations) out << citation << " ";
-  return out << "] usage " << outcome.usage << " ending " << static_cast<int>(outcome.ending) << " id " << outcome.message_id << " " << outcome.status;
+  return out << "] usage " << outcome.usage << " ending " << static_cast<int>(outcome.ending) << " id "
+             << outcome.message_id << " " << outcome.status;
 }
 
 void Collect(const std::vector<ChatEvent>& events, Outcome& outcome) {
@@ -44,7 +47,9 @@ void Collect(const std::vector<ChatEvent>& events, Outcome& outcome) {
     outcome.reasoning += event.reasoning().text();
     outcome.refusal += event.refusal().text();
     if (event.has_usage()) outcome.usage = event.usage().total_tokens();
-    if (event.has_citation()) outcome.citations.push_back(absl::StrCat(event.citation().url(), "@", event.citation().start(), "-", event.citation().end()));
+    if (event.has_citation())
+      outcome.citations.push_back(
+          absl::StrCat(event.citation().url(), "@", event.citation().start(), "-", event.citation().end()));
   }
 }
 
@@ -74,26 +79,69 @@ struct Case {
 };
 
 std::vector<Case> Cases() {
-  const auto limited = MakeError(Reason::REASON_RATE_LIMITED, "deepseek limits the account's rate of requests", {.cause = "hint"});
+  const auto limited =
+      MakeError(Reason::REASON_RATE_LIMITED, "deepseek limits the account's rate of requests", {.cause = "hint"});
   return {
-      {"Plain", "t1_plain.sse", {}, {.text = "Sea water is salty.\n\n- because of rivers", .usage = 37, .ending = Ending::kStop, .message_id = 2}},
-      {"Thinking", "t2_thinking.sse", {}, {.text = "It is 42.", .reasoning = "Need 6×7.", .usage = 52, .ending = Ending::kStop, .message_id = 2}},
-      {"Search", "t3_thinking_and_search.sse", {.search = true},
-       {.text = "High water is at 04:10.", .reasoning = "Look it up.\nPage says 04:10.",
-        .citations = {"https://tides.example/lisbon@22-22", "https://port.example/t@22-22"}, .usage = 391, .ending = Ending::kStop, .message_id = 6}},
-      {"SearchKeepingMarks", "t3_thinking_and_search.sse", {.search = true, .keep_markers = true},
-       {.text = "High water is at 04:10[reference:0][reference:1].", .reasoning = "Look it up.\nPage says 04:10.",
-        .citations = {"https://tides.example/lisbon@22-35", "https://port.example/t@22-35", "https://tides.example/lisbon@35-48"}, .usage = 391,
-        .ending = Ending::kStop, .message_id = 6}},
-      {"ContentFilter", "t4_content_filter.sse", {},
-       {.text = "Let me explain", .refusal = "<refusal sentence chosen by the service>", .usage = 61, .ending = Ending::kContentFilter, .message_id = 2}},
+      {"Plain",
+       "t1_plain.sse",
+       {},
+       {.text = "Sea water is salty.\n\n- because of rivers", .usage = 37, .ending = Ending::kStop, .message_id = 2}},
+      {"Thinking",
+       "t2_thinking.sse",
+       {},
+       {.text = "It is 42.", .reasoning = "Need 6×7.", .usage = 52, .ending = Ending::kStop, .message_id = 2}},
+      {"Search",
+       "t3_thinking_and_search.sse",
+       {.search = true},
+       {.text = "High water is at 04:10.",
+        .reasoning = "Look it up.\nPage says 04:10.",
+        .citations = {"https://tides.example/lisbon@22-22", "https://port.example/t@22-22"},
+        .usage = 391,
+        .ending = Ending::kStop,
+        .message_id = 6}},
+      {"SearchKeepingMarks",
+       "t3_thinking_and_search.sse",
+       {.search = true, .keep_markers = true},
+       {.text = "High water is at 04:10[reference:0][reference:1].",
+        .reasoning = "Look it up.\nPage says 04:10.",
+        .citations = {"https://tides.example/lisbon@22-35", "https://port.example/t@22-35",
+                      "https://tides.example/lisbon@35-48"},
+        .usage = 391,
+        .ending = Ending::kStop,
+        .message_id = 6}},
+      {"ContentFilter",
+       "t4_content_filter.sse",
+       {},
+       {.text = "Let me explain",
+        .refusal = "<refusal sentence chosen by the service>",
+        .usage = 61,
+        .ending = Ending::kContentFilter,
+        .message_id = 2}},
       {"Throttled", "t5_throttled.sse", {}, {.message_id = 2, .status = limited}},
-      {"CutAnswer", "t6_cut_answer.sse", {}, {.text = "One, two", .usage = 44, .ending = Ending::kIncomplete, .message_id = 2}},
-      {"Dialect202511", "t8_dialect_2025_11.sse", {}, {.text = "Red, green, blue", .usage = 29, .ending = Ending::kStop, .message_id = 2}},
-      {"Dialect2025Mid", "t9_dialect_2025_mid.sse", {.search = true},
-       {.text = "Yes ", .reasoning = "Hmm.", .citations = {"https://a.example/1@4-4"}, .ending = Ending::kStop, .message_id = 2}},
-      {"Dialect2025MidKeepingMarks", "t9_dialect_2025_mid.sse", {.search = true, .keep_markers = true},
-       {.text = "Yes [citation:1]", .reasoning = "Hmm.", .citations = {"https://a.example/1@4-16"}, .ending = Ending::kStop, .message_id = 2}},
+      {"CutAnswer",
+       "t6_cut_answer.sse",
+       {},
+       {.text = "One, two", .usage = 44, .ending = Ending::kIncomplete, .message_id = 2}},
+      {"Dialect202511",
+       "t8_dialect_2025_11.sse",
+       {},
+       {.text = "Red, green, blue", .usage = 29, .ending = Ending::kStop, .message_id = 2}},
+      {"Dialect2025Mid",
+       "t9_dialect_2025_mid.sse",
+       {.search = true},
+       {.text = "Yes ",
+        .reasoning = "Hmm.",
+        .citations = {"https://a.example/1@4-4"},
+        .ending = Ending::kStop,
+        .message_id = 2}},
+      {"Dialect2025MidKeepingMarks",
+       "t9_dialect_2025_mid.sse",
+       {.search = true, .keep_markers = true},
+       {.text = "Yes [citation:1]",
+        .reasoning = "Hmm.",
+        .citations = {"https://a.example/1@4-16"},
+        .ending = Ending::kStop,
+        .message_id = 2}},
   };
 }
 
@@ -109,7 +157,8 @@ TEST_P(TranscriptTest, EverySplitPoint) {
   for (const std::string& bytes : {Bytes(), Crlf(Bytes())}) {
     for (size_t at = 0; at <= bytes.size(); ++at) {
       const absl::string_view all = bytes;
-      ASSERT_EQ(Decode({all.substr(0, at), all.substr(at)}, GetParam().options), GetParam().expected) << "split at " << at;
+      ASSERT_EQ(Decode({all.substr(0, at), all.substr(at)}, GetParam().options), GetParam().expected)
+          << "split at " << at;
     }
   }
 }
@@ -123,7 +172,8 @@ TEST_P(TranscriptTest, ByteByByte) {
 }
 
 TEST_P(TranscriptTest, CommentsAndEmptyEventsChangeNothing) {
-  const std::string bytes = absl::StrReplaceAll(Bytes(), {{"\n\n", "\n\n: heartbeat\n\nevent: message\ndata: \n\ndata:\n\n"}});
+  const std::string bytes =
+      absl::StrReplaceAll(Bytes(), {{"\n\n", "\n\n: heartbeat\n\nevent: message\ndata: \n\ndata:\n\n"}});
   EXPECT_EQ(Decode({bytes}, GetParam().options), GetParam().expected);
 }
 
@@ -144,20 +194,26 @@ TEST_P(TranscriptTest, CutAnywhereIsAnError) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(DeepSeek, TranscriptTest, ::testing::ValuesIn(Cases()), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(DeepSeek, TranscriptTest, ::testing::ValuesIn(Cases()),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 // ---- single events
 
 constexpr char kStart[] =
     "event: ready\ndata: {\"request_message_id\":1,\"response_message_id\":2}\n\n"
-    "data: {\"v\":{\"response\":{\"message_id\":2,\"status\":\"WIP\",\"fragments\":[{\"id\":2,\"type\":\"RESPONSE\",\"content\":\"Hi\",\"references\":[]}]}}}\n\n";
+    "data: "
+    "{\"v\":{\"response\":{\"message_id\":2,\"status\":\"WIP\",\"fragments\":[{\"id\":2,\"type\":\"RESPONSE\","
+    "\"content\":\"Hi\",\"references\":[]}]}}}\n\n";
 constexpr char kEnd[] = "data: {\"p\":\"response/status\",\"o\":\"SET\",\"v\":\"FINISHED\"}\n\n";
 
-std::string Status(const std::string& word) { return "data: {\"p\":\"response/status\",\"o\":\"SET\",\"v\":\"" + word + "\"}\n\n"; }
+std::string Status(const std::string& word) {
+  return "data: {\"p\":\"response/status\",\"o\":\"SET\",\"v\":\"" + word + "\"}\n\n";
+}
 
 TEST(EventDecoder, WordsOfStatusAreNeverText) {
-  const Outcome outcome = Decode({absl::StrCat(kStart, "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\" FINISHED\"}\n\n",
-                                               "data: {\"p\":\"response/search_status\",\"v\":\"FINISHED\"}\n\n", kEnd)});
+  const Outcome outcome = Decode(
+      {absl::StrCat(kStart, "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\" FINISHED\"}\n\n",
+                    "data: {\"p\":\"response/search_status\",\"v\":\"FINISHED\"}\n\n", kEnd)});
   EXPECT_EQ(outcome.text, "Hi FINISHED");
 }
 
@@ -171,15 +227,18 @@ TEST(EventDecoder, GarbageBreaksTheAnswer) {
 }
 
 TEST(EventDecoder, InvalidUtf8IsReplaced) {
-  const Outcome outcome = Decode({absl::StrCat(kStart, "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\"a\xff z\"}\n\n", kEnd)});
+  const Outcome outcome = Decode({absl::StrCat(
+      kStart, "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\"a\xff z\"}\n\n", kEnd)});
   EXPECT_TRUE(outcome.status.ok()) << outcome.status;
   EXPECT_EQ(outcome.text, "Hia\xEF\xBF\xBD z");
 }
 
 TEST(EventDecoder, UnknownEventsAndMembersAreIgnored) {
-  const Outcome outcome = Decode({absl::StrCat("event: updateFile\ndata: {\"v\":\"x\"}\n\n", kStart, "event: toast\ndata: {\"type\":\"info\"}\n\n",
-                                               "data: {\"p\":\"response/new_thing\",\"o\":\"SET\",\"v\":{\"a\":[1]}}\n\n", "event: hint\ndata: {\"type\":\"info\",\"content\":\"x\"}\n\n",
-                                               "data: {\"something\":1}\n\n", kEnd, "data: rubbish after the end\n\n")});
+  const Outcome outcome = Decode(
+      {absl::StrCat("event: updateFile\ndata: {\"v\":\"x\"}\n\n", kStart, "event: toast\ndata: {\"type\":\"info\"}\n\n",
+                    "data: {\"p\":\"response/new_thing\",\"o\":\"SET\",\"v\":{\"a\":[1]}}\n\n",
+                    "event: hint\ndata: {\"type\":\"info\",\"content\":\"x\"}\n\n", "data: {\"something\":1}\n\n", kEnd,
+                    "data: rubbish after the end\n\n")});
   EXPECT_TRUE(outcome.status.ok()) << outcome.status;
   EXPECT_EQ(outcome.text, "Hi");
   EXPECT_EQ(outcome.ending, Ending::kStop);
@@ -193,11 +252,15 @@ TEST(EventDecoder, StatusWords) {
     std::optional<Reason> error;
   };
   const std::string empty = absl::StrReplaceAll(kStart, {{"\"content\":\"Hi\"", "\"content\":\"\""}});
-  for (const Row& row : {Row{"FINISHED", true, Ending::kStop, {}}, Row{"INCOMPLETE", true, Ending::kIncomplete, {}}, Row{"CONTENT_FILTER", true, Ending::kContentFilter, {}},
-                         Row{"CONTEXT_LENGTH_EXCEEDED", true, Ending::kLength, {}}, Row{"CONTENT_TOO_LONG", true, Ending::kLength, {}}, Row{"TIMEOUT", true, Ending::kStop, {}},
-                         Row{"CANCELLED", true, Ending::kStop, {}}, Row{"TIMEOUT", false, Ending::kOpen, Reason::REASON_UPSTREAM_BROKEN},
-                         Row{"CONTENT_EMPTY", false, Ending::kOpen, Reason::REASON_UPSTREAM_EMPTY}, Row{"CONTENT_TOO_LONG", false, Ending::kOpen, Reason::REASON_CONTEXT_TOO_LONG},
-                         Row{"SOMETHING_NEW", true, Ending::kOpen, Reason::REASON_UPSTREAM_BROKEN}}) {
+  for (const Row& row :
+       {Row{"FINISHED", true, Ending::kStop, {}}, Row{"INCOMPLETE", true, Ending::kIncomplete, {}},
+        Row{"CONTENT_FILTER", true, Ending::kContentFilter, {}},
+        Row{"CONTEXT_LENGTH_EXCEEDED", true, Ending::kLength, {}}, Row{"CONTENT_TOO_LONG", true, Ending::kLength, {}},
+        Row{"TIMEOUT", true, Ending::kStop, {}}, Row{"CANCELLED", true, Ending::kStop, {}},
+        Row{"TIMEOUT", false, Ending::kOpen, Reason::REASON_UPSTREAM_BROKEN},
+        Row{"CONTENT_EMPTY", false, Ending::kOpen, Reason::REASON_UPSTREAM_EMPTY},
+        Row{"CONTENT_TOO_LONG", false, Ending::kOpen, Reason::REASON_CONTEXT_TOO_LONG},
+        Row{"SOMETHING_NEW", true, Ending::kOpen, Reason::REASON_UPSTREAM_BROKEN}}) {
     const Outcome outcome = Decode({absl::StrCat(row.with_text ? std::string(kStart) : empty, Status(row.word))});
     EXPECT_EQ(outcome.ending, row.ending) << row.word;
     if (row.error) {
@@ -210,7 +273,8 @@ TEST(EventDecoder, StatusWords) {
 
 TEST(EventDecoder, HintsThatEndTheTurn) {
   const auto hint = [](const std::string& type, const std::string& finish) {
-    return absl::StrCat("event: hint\ndata: {\"type\":\"", type, "\",\"content\":\"c\",\"finish_reason\":\"", finish, "\"}\n\n");
+    return absl::StrCat("event: hint\ndata: {\"type\":\"", type, "\",\"content\":\"c\",\"finish_reason\":\"", finish,
+                        "\"}\n\n");
   };
   EXPECT_EQ(ReasonOf(Decode({hint("error", "rate_limit_reached")}).status), Reason::REASON_RATE_LIMITED);
   EXPECT_EQ(ReasonOf(Decode({hint("warning", "rate_limit_reached")}).status), Reason::REASON_RATE_LIMITED);
@@ -227,32 +291,42 @@ TEST(EventDecoder, ErrorsAsData) {
 }
 
 TEST(EventDecoder, WithoutAnyOperationContentIsAppended) {
-  const Outcome outcome = Decode({"data: {\"v\":{\"response\":{\"status\":\"WIP\",\"content\":\"\"}}}\n\n"
-                                  "data: {\"p\":\"response/content\",\"v\":\"a\"}\n\ndata: {\"v\":\"b\"}\n\n"
-                                  "data: {\"p\":\"response/status\",\"v\":\"FINISHED\"}\n\n"});
+  const Outcome outcome =
+      Decode({"data: {\"v\":{\"response\":{\"status\":\"WIP\",\"content\":\"\"}}}\n\n"
+              "data: {\"p\":\"response/content\",\"v\":\"a\"}\n\ndata: {\"v\":\"b\"}\n\n"
+              "data: {\"p\":\"response/status\",\"v\":\"FINISHED\"}\n\n"});
   EXPECT_EQ(outcome.text, "ab");
   EXPECT_EQ(outcome.ending, Ending::kStop);
 }
 
 TEST(EventDecoder, SetTextGoesOnFromWhatIsKnown) {
-  const auto set = [](const std::string& text) { return absl::StrCat("data: {\"p\":\"response/fragments/-1/content\",\"o\":\"SET\",\"v\":\"", text, "\"}\n\n"); };
+  const auto set = [](const std::string& text) {
+    return absl::StrCat("data: {\"p\":\"response/fragments/-1/content\",\"o\":\"SET\",\"v\":\"", text, "\"}\n\n");
+  };
   EXPECT_EQ(Decode({absl::StrCat(kStart, set("Hi there"), kEnd)}).text, "Hi there");
   EXPECT_EQ(Decode({absl::StrCat(kStart, set("H"), kEnd)}).text, "Hi");
   EXPECT_EQ(Decode({absl::StrCat(kStart, set("Bye"), kEnd)}).text, "Hi");
 }
 
 TEST(EventDecoder, MarksAreTextWhereNobodySearched) {
-  const Outcome outcome = Decode({absl::StrCat(kStart, "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\" [citation:1] [reference:0]\"}\n\n", kEnd)});
+  const Outcome outcome = Decode({absl::StrCat(
+      kStart,
+      "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\" [citation:1] [reference:0]\"}\n\n",
+      kEnd)});
   EXPECT_EQ(outcome.text, "Hi [citation:1] [reference:0]");
 }
 
 TEST(EventDecoder, HalfAMarkIsText) {
-  const Outcome outcome = Decode({absl::StrCat(kStart, "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\" [ref\"}\n\n", kEnd)}, {.search = true});
+  const Outcome outcome =
+      Decode({absl::StrCat(
+                 kStart, "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\" [ref\"}\n\n", kEnd)},
+             {.search = true});
   EXPECT_EQ(outcome.text, "Hi [ref");
 }
 
 TEST(EventDecoder, ACloseAfterTheLastWordButOneIsAnEnd) {
-  const std::string quasi = "data: {\"p\":\"response\",\"o\":\"BATCH\",\"v\":[{\"p\":\"quasi_status\",\"v\":\"FINISHED\"}]}\n\n";
+  const std::string quasi =
+      "data: {\"p\":\"response\",\"o\":\"BATCH\",\"v\":[{\"p\":\"quasi_status\",\"v\":\"FINISHED\"}]}\n\n";
   const std::string close = "event: close\ndata: {\"click_behavior\":\"none\"}\n\n";
   EXPECT_EQ(Decode({absl::StrCat(kStart, quasi, close)}).ending, Ending::kStop);
   EXPECT_EQ(ReasonOf(Decode({absl::StrCat(kStart, quasi)}).status), Reason::REASON_UPSTREAM_BROKEN);
@@ -277,21 +351,32 @@ Outcome Continued(const std::string& second) {
 }
 
 std::string Snapshot(const std::string& text, const std::string& status = "WIP") {
-  return absl::StrCat("data: {\"v\":{\"response\":{\"status\":\"", status, "\",\"fragments\":[{\"id\":2,\"type\":\"RESPONSE\",\"content\":\"", text, "\"}]}}}\n\n");
+  return absl::StrCat("data: {\"v\":{\"response\":{\"status\":\"", status,
+                      "\",\"fragments\":[{\"id\":2,\"type\":\"RESPONSE\",\"content\":\"", text, "\"}]}}}\n\n");
 }
 const char kMore[] = "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\", three\"}\n\n";
 
-TEST(Continuation, ASnapshotOfTheTextSoFar) { EXPECT_EQ(Continued(absl::StrCat(Snapshot("One, two"), kMore, kEnd)).text, "One, two, three"); }
+TEST(Continuation, ASnapshotOfTheTextSoFar) {
+  EXPECT_EQ(Continued(absl::StrCat(Snapshot("One, two"), kMore, kEnd)).text, "One, two, three");
+}
 TEST(Continuation, ASnapshotThatStillSaysHowItWasCut) {
   const Outcome outcome = Continued(absl::StrCat(Snapshot("One, two", "INCOMPLETE"), kMore, kEnd));
   EXPECT_EQ(outcome.text, "One, two, three");
   EXPECT_EQ(outcome.ending, Ending::kStop);
 }
-TEST(Continuation, AnEmptySnapshotBringsTheRestAlone) { EXPECT_EQ(Continued(absl::StrCat(Snapshot(""), kMore, kEnd)).text, "One, two, three"); }
-TEST(Continuation, ASnapshotOfTheRestAlone) { EXPECT_EQ(Continued(absl::StrCat(Snapshot(", three"), kEnd)).text, "One, two, three"); }
+TEST(Continuation, AnEmptySnapshotBringsTheRestAlone) {
+  EXPECT_EQ(Continued(absl::StrCat(Snapshot(""), kMore, kEnd)).text, "One, two, three");
+}
+TEST(Continuation, ASnapshotOfTheRestAlone) {
+  EXPECT_EQ(Continued(absl::StrCat(Snapshot(", three"), kEnd)).text, "One, two, three");
+}
 TEST(Continuation, NoSnapshotAtAll) { EXPECT_EQ(Continued(absl::StrCat(kMore, kEnd)).text, "One, two, three"); }
 TEST(Continuation, AReplayFromTheBeginning) {
-  EXPECT_EQ(Continued(absl::StrCat(Snapshot("One"), "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\", two, th\"}\n\ndata: {\"v\":\"ree\"}\n\n", kEnd)).text,
+  EXPECT_EQ(Continued(absl::StrCat(Snapshot("One"),
+                                   "data: {\"p\":\"response/fragments/-1/content\",\"o\":\"APPEND\",\"v\":\", two, "
+                                   "th\"}\n\ndata: {\"v\":\"ree\"}\n\n",
+                                   kEnd))
+                .text,
             "One, two, three");
 }
 TEST(Continuation, CutOnceMore) {

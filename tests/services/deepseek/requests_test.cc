@@ -23,13 +23,20 @@ Account TestAccount() {
 }
 
 TEST(Requests, CompletionHasTheFieldsOfTheProtocol) {
-  CompletionInput input{.session = "s-1", .parent_message = std::nullopt, .prompt = "Hello \"you\"", .model_type = "default", .thinking = true, .search = false, .proof = "cHJvb2Y="};
+  CompletionInput input{.session = "s-1",
+                        .parent_message = std::nullopt,
+                        .prompt = "Hello \"you\"",
+                        .model_type = "default",
+                        .thinking = true,
+                        .search = false,
+                        .proof = "cHJvb2Y="};
   const HttpRequest request = Completion(TestSettings(), TestAccount(), input);
   EXPECT_EQ(request.method, "POST");
   EXPECT_EQ(request.url, "https://chat.deepseek.com/api/v0/chat/completion");
-  EXPECT_EQ(request.body,
-            R"({"chat_session_id":"s-1","parent_message_id":null,"model_type":"default","prompt":"Hello \"you\"","ref_file_ids":[],)"
-            R"("thinking_enabled":true,"search_enabled":false,"action":null,"preempt":false})");
+  EXPECT_EQ(
+      request.body,
+      R"({"chat_session_id":"s-1","parent_message_id":null,"model_type":"default","prompt":"Hello \"you\"","ref_file_ids":[],)"
+      R"("thinking_enabled":true,"search_enabled":false,"action":null,"preempt":false})");
   EXPECT_EQ(request.headers.Get("x-ds-pow-response"), "cHJvb2Y=");
   EXPECT_EQ(request.headers.Get("authorization"), "Bearer tok");
   EXPECT_EQ(request.headers.Get("user-agent"), "agent");
@@ -44,10 +51,12 @@ TEST(Requests, ALaterTurnNamesItsParent) {
 
 TEST(Requests, SmallCalls) {
   EXPECT_EQ(CreateSession(TestSettings(), TestAccount()).body, "{}");
-  EXPECT_EQ(CreateChallenge(TestSettings(), TestAccount(), kCompletion).body, R"({"target_path":"/api/v0/chat/completion"})");
+  EXPECT_EQ(CreateChallenge(TestSettings(), TestAccount(), kCompletion).body,
+            R"({"target_path":"/api/v0/chat/completion"})");
   EXPECT_EQ(DeleteSession(TestSettings(), TestAccount(), "s").body, R"({"chat_session_id":"s"})");
   EXPECT_EQ(StopStream(TestSettings(), TestAccount(), {"s", 2}).body, R"({"chat_session_id":"s","message_id":2})");
-  EXPECT_EQ(Continue(TestSettings(), TestAccount(), {"s", 2}, "").body, R"({"chat_session_id":"s","message_id":2,"fallback_to_resume":true})");
+  EXPECT_EQ(Continue(TestSettings(), TestAccount(), {"s", 2}, "").body,
+            R"({"chat_session_id":"s","message_id":2,"fallback_to_resume":true})");
   EXPECT_FALSE(Continue(TestSettings(), TestAccount(), {"s", 2}, "").headers.Find("x-ds-pow-response"));
 }
 

@@ -12,9 +12,12 @@ namespace {
 
 const absl::Time kNow = absl::FromUnixSeconds(1793000000);
 
-Answer Json(std::string body, int status = 200) { return {status, {{"Content-Type", "application/json"}}, std::move(body)}; }
+Answer Json(std::string body, int status = 200) {
+  return {status, {{"Content-Type", "application/json"}}, std::move(body)};
+}
 std::string Inner(int code, const std::string& message = "m", const std::string& data = "null") {
-  return absl::StrCat(R"({"code":0,"msg":"","data":{"biz_code":)", code, R"(,"biz_msg":")", message, R"(","biz_data":)", data, "}}");
+  return absl::StrCat(R"({"code":0,"msg":"","data":{"biz_code":)", code, R"(,"biz_msg":")", message, R"(","biz_data":)",
+                      data, "}}");
 }
 
 TEST(ReadEnvelope, EveryRefusalHasItsReason) {
@@ -54,7 +57,8 @@ TEST(ReadEnvelope, EveryRefusalHasItsReason) {
   for (const Row& row : rows) {
     const auto read = ReadEnvelope(row.answer, kNow);
     ASSERT_FALSE(read.ok()) << row.answer.body;
-    EXPECT_EQ(ReasonOf(read.status()), row.reason) << row.answer.http_status << " " << row.answer.body << " " << read.status();
+    EXPECT_EQ(ReasonOf(read.status()), row.reason)
+        << row.answer.http_status << " " << row.answer.body << " " << read.status();
   }
 }
 
@@ -67,8 +71,9 @@ TEST(ReadEnvelope, GivesTheData) {
 }
 
 TEST(ReadEnvelope, AMuteSaysUntilWhen) {
-  for (const std::string data : {R"({"mute_until":1793003600})", R"({"mute_until":"1793003600"})", R"({"chat":{"mute_until":1793003600.0}})",
-                                 R"({"user":{"chat":{"mute_until":"2026-10-26T08:33:20Z"}}})"}) {
+  for (const std::string data :
+       {R"({"mute_until":1793003600})", R"({"mute_until":"1793003600"})", R"({"chat":{"mute_until":1793003600.0}})",
+        R"({"user":{"chat":{"mute_until":"2026-10-26T08:33:20Z"}}})"}) {
     const auto read = ReadEnvelope(Json(Inner(5, "muted", data)), kNow);
     EXPECT_EQ(DetailOf(read.status()).until().seconds(), 1793003600) << data;
   }
@@ -78,7 +83,8 @@ TEST(ReadEnvelope, AMuteSaysUntilWhen) {
 TEST(ReadEnvelope, RetryAfterIsKept) {
   EXPECT_EQ(DetailOf(ReadEnvelope({429, {{"Retry-After", "7"}}, ""}, kNow).status()).retry_after().seconds(), 7);
   EXPECT_EQ(DetailOf(ReadEnvelope({429, {{"x-fetch-after-sec", "9"}}, ""}, kNow).status()).retry_after().seconds(), 9);
-  EXPECT_EQ(DetailOf(ReadEnvelope({429, {{"Retry-After", "99999999"}}, ""}, kNow).status()).retry_after().seconds(), 600);
+  EXPECT_EQ(DetailOf(ReadEnvelope({429, {{"Retry-After", "99999999"}}, ""}, kNow).status()).retry_after().seconds(),
+            600);
   EXPECT_FALSE(DetailOf(ReadEnvelope({429, {{"Retry-After", "-1"}}, ""}, kNow).status()).has_retry_after());
 }
 
@@ -95,7 +101,8 @@ TEST(SessionId, IsFoundInBothPlaces) {
 }
 
 TEST(Challenge, IsReadAndChecked) {
-  const std::string good = R"({"challenge":{"algorithm":"DeepSeekHashV1","challenge":"ab","salt":"cd","signature":"ef","difficulty":144000,"expire_at":1793000300000,"expire_after":300000,"target_path":"/p"}})";
+  const std::string good =
+      R"({"challenge":{"algorithm":"DeepSeekHashV1","challenge":"ab","salt":"cd","signature":"ef","difficulty":144000,"expire_at":1793000300000,"expire_after":300000,"target_path":"/p"}})";
   const auto work = Challenge(boost::json::parse(good), "/p");
   ASSERT_TRUE(work.ok()) << work.status();
   EXPECT_EQ(work->difficulty(), 144000);

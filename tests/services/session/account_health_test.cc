@@ -131,7 +131,8 @@ TEST_F(AccountHealthTest, ExpiredAndBannedAreFinal) {
   for (const auto outcome : {ReportOutcome::OUTCOME_EXPIRED, ReportOutcome::OUTCOME_BANNED}) {
     AccountHealth health;
     EXPECT_TRUE(health.Apply(Outcome(outcome), kNow, random_));
-    for (const auto later : {ReportOutcome::OUTCOME_OK, ReportOutcome::OUTCOME_RATE_LIMITED, ReportOutcome::OUTCOME_MUTED}) {
+    for (const auto later :
+         {ReportOutcome::OUTCOME_OK, ReportOutcome::OUTCOME_RATE_LIMITED, ReportOutcome::OUTCOME_MUTED}) {
       EXPECT_FALSE(health.Apply(Outcome(later), kNow, random_));
     }
     EXPECT_FALSE(health.Usable(kNow + absl::Hours(24 * 365)));
@@ -148,10 +149,14 @@ TEST_F(AccountHealthTest, UpstreamTroubleSaysNothing) {
 
 TEST(StateError, EveryStateHasItsReasonAndAnAdvice) {
   const std::vector<std::pair<Account::State, Reason>> cases = {
-      {Account::STATE_COOLING_DOWN, Reason::REASON_RATE_LIMITED},   {Account::STATE_EXPIRED, Reason::REASON_CREDENTIAL_EXPIRED},
-      {Account::STATE_MUTED, Reason::REASON_ACCOUNT_MUTED},         {Account::STATE_BANNED, Reason::REASON_ACCOUNT_BANNED},
-      {Account::STATE_CAPTCHA_PENDING, Reason::REASON_CAPTCHA_PENDING}, {Account::STATE_QUOTA_SPENT, Reason::REASON_QUOTA_SPENT},
-      {Account::STATE_NEEDS_LOGIN, Reason::REASON_CREDENTIAL_EXPIRED},  {Account::STATE_CLIENT_REFUSED, Reason::REASON_CLIENT_REFUSED},
+      {Account::STATE_COOLING_DOWN, Reason::REASON_RATE_LIMITED},
+      {Account::STATE_EXPIRED, Reason::REASON_CREDENTIAL_EXPIRED},
+      {Account::STATE_MUTED, Reason::REASON_ACCOUNT_MUTED},
+      {Account::STATE_BANNED, Reason::REASON_ACCOUNT_BANNED},
+      {Account::STATE_CAPTCHA_PENDING, Reason::REASON_CAPTCHA_PENDING},
+      {Account::STATE_QUOTA_SPENT, Reason::REASON_QUOTA_SPENT},
+      {Account::STATE_NEEDS_LOGIN, Reason::REASON_CREDENTIAL_EXPIRED},
+      {Account::STATE_CLIENT_REFUSED, Reason::REASON_CLIENT_REFUSED},
       {Account::STATE_WRONG_FORM, Reason::REASON_CREDENTIAL_EXPIRED}};
   for (const auto& [state, reason] : cases) {
     const absl::Status error = StateError(state, kNow + absl::Seconds(90), kNow, "deepseek-2");
@@ -163,7 +168,8 @@ TEST(StateError, EveryStateHasItsReasonAndAnAdvice) {
 }
 
 TEST(StateError, SaysWhenToComeBack) {
-  const ErrorDetail limited = DetailOf(StateError(Account::STATE_COOLING_DOWN, kNow + absl::Milliseconds(4'200), kNow, "a"));
+  const ErrorDetail limited =
+      DetailOf(StateError(Account::STATE_COOLING_DOWN, kNow + absl::Milliseconds(4'200), kNow, "a"));
   EXPECT_EQ(limited.retry_after().seconds(), 5);
   EXPECT_FALSE(limited.has_until());
   const ErrorDetail muted = DetailOf(StateError(Account::STATE_MUTED, kNow + absl::Hours(1), kNow, "a"));

@@ -12,7 +12,9 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 // Times are seconds since an arbitrary start.
-LeaseTable::Now At(double seconds) { return LeaseTable::Now(std::chrono::milliseconds(1'000'000 + static_cast<int64_t>(seconds * 1000))); }
+LeaseTable::Now At(double seconds) {
+  return LeaseTable::Now(std::chrono::milliseconds(1'000'000 + static_cast<int64_t>(seconds * 1000)));
+}
 
 bool AllHealthy(const std::string&) { return true; }
 
@@ -87,8 +89,8 @@ TEST(LeaseTable, PinsAndExclusionsAreKeptAndBlockNobodyElse) {
   LeaseTable table = Table({}, {"a", "b"});
   ASSERT_TRUE(table.Enqueue({.caller = "x", .account = "a"}, At(0)).ok());
   ASSERT_THAT(AccountsOf(table.GrantReady(At(0), AllHealthy)), ElementsAre("a"));
-  ASSERT_TRUE(table.Enqueue({.caller = "x", .account = "a"}, At(1)).ok());           // has to wait for a
-  ASSERT_TRUE(table.Enqueue({.caller = "x", .exclude = {"a"}}, At(2)).ok());         // behind it, can have b
+  ASSERT_TRUE(table.Enqueue({.caller = "x", .account = "a"}, At(1)).ok());    // has to wait for a
+  ASSERT_TRUE(table.Enqueue({.caller = "x", .exclude = {"a"}}, At(2)).ok());  // behind it, can have b
   EXPECT_THAT(AccountsOf(table.GrantReady(At(2), AllHealthy)), ElementsAre("b"));
   table.Release("b", At(3));
   EXPECT_THAT(table.GrantReady(At(3), AllHealthy), IsEmpty());
@@ -99,7 +101,9 @@ TEST(LeaseTable, PinsAndExclusionsAreKeptAndBlockNobodyElse) {
 TEST(LeaseTable, CallersTakeTurnsAndEachKeepsItsOrder) {
   LeaseTable table = Table({.queue_depth = 100}, {"a"});
   std::map<LeaseTable::Id, std::string> names;
-  const auto ask = [&](const std::string& caller, int n) { names[*table.Enqueue({.caller = caller}, At(0))] = caller + std::to_string(n); };
+  const auto ask = [&](const std::string& caller, int n) {
+    names[*table.Enqueue({.caller = caller}, At(0))] = caller + std::to_string(n);
+  };
   for (int i = 0; i < 5; ++i) ask("greedy", i);
   ask("modest", 0);
   ask("other", 0);
@@ -111,7 +115,8 @@ TEST(LeaseTable, CallersTakeTurnsAndEachKeepsItsOrder) {
     served.push_back(names[grants[0].id]);
     table.Release("a", At(i));
   }
-  EXPECT_THAT(served, ElementsAre("greedy0", "modest0", "other0", "greedy1", "modest1", "greedy2", "greedy3", "greedy4"));
+  EXPECT_THAT(served,
+              ElementsAre("greedy0", "modest0", "other0", "greedy1", "modest1", "greedy2", "greedy3", "greedy4"));
 }
 
 TEST(LeaseTable, AFullQueueRefusesWithAnEstimateOfAtLeastASecond) {

@@ -111,7 +111,8 @@ TEST(ConversationId, OpensForItsCallerAlone) {
   const Sealer sealer(kKey);
   const ConversationId conversation{"deepseek", "deepseek-2", "0a1b\n2c@4"};
   const std::string id = SealConversationId(sealer, conversation, "key-1");
-  EXPECT_EQ(id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-="), std::string::npos);
+  EXPECT_EQ(id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-="),
+            std::string::npos);
   auto opened = OpenConversationId(sealer, id, "key-1");
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_EQ(opened->platform, "deepseek");
@@ -120,8 +121,14 @@ TEST(ConversationId, OpensForItsCallerAlone) {
 
   std::string damaged = id;
   damaged[id.size() / 2] = damaged[id.size() / 2] == 'A' ? 'B' : 'A';
-  for (const auto& [text, caller] : std::vector<std::pair<std::string, std::string>>{
-           {id, "key-2"}, {id, ""}, {damaged, "key-1"}, {"", "key-1"}, {"conv_", "key-1"}, {"conv_!!!", "key-1"}, {std::string(100'000, 'A'), "key-1"}}) {
+  for (const auto& [text, caller] :
+       std::vector<std::pair<std::string, std::string>>{{id, "key-2"},
+                                                        {id, ""},
+                                                        {damaged, "key-1"},
+                                                        {"", "key-1"},
+                                                        {"conv_", "key-1"},
+                                                        {"conv_!!!", "key-1"},
+                                                        {std::string(100'000, 'A'), "key-1"}}) {
     const absl::Status refused = OpenConversationId(sealer, text, caller).status();
     EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_EQ(DetailOf(refused).field(), "conversation_id");

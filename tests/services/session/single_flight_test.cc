@@ -21,11 +21,14 @@ class SingleFlightTest : public ::testing::Test {
  protected:
   ~SingleFlightTest() override { runtime_.Stop(); }
 
-  static asio::awaitable<absl::StatusOr<int>> Ask(Flight& flight, std::string key, Flight::Work work, absl::Duration limit) {
-    Scope scope(co_await asio::this_coro::executor, std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(limit));
+  static asio::awaitable<absl::StatusOr<int>> Ask(Flight& flight, std::string key, Flight::Work work,
+                                                  absl::Duration limit) {
+    Scope scope(co_await asio::this_coro::executor,
+                std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(limit));
     co_return co_await flight.Run(scope, std::move(key), std::move(work));
   }
-  std::future<absl::StatusOr<int>> Start(const std::string& key, Flight::Work work, absl::Duration limit = absl::Seconds(20)) {
+  std::future<absl::StatusOr<int>> Start(const std::string& key, Flight::Work work,
+                                         absl::Duration limit = absl::Seconds(20)) {
     return asio::co_spawn(runtime_.Next(), Ask(flight_, key, std::move(work), limit), asio::use_future);
   }
 
@@ -77,7 +80,8 @@ TEST_F(SingleFlightTest, AnErrorReachesEveryWaiterAndIsNotKept) {
 }
 
 TEST_F(SingleFlightTest, TheWorkGoesOnWhenTheFirstAskerLeaves) {
-  auto leaves = Start("k", [this] { return Gated(7); }, absl::Milliseconds(20));
+  auto leaves = Start(
+      "k", [this] { return Gated(7); }, absl::Milliseconds(20));
   EXPECT_EQ(leaves.get().status().code(), absl::StatusCode::kDeadlineExceeded);
   auto stays = Start("k", [this] { return Gated(8); });
   open_ = true;

@@ -71,7 +71,8 @@ class StoreTest : public ::testing::Test {
 TEST_F(StoreTest, WhatWasWrittenIsThereAfterReopening) {
   {
     auto store = Open();
-    StoredAccount account{"deepseek-2", "deepseek", "fp", 4, 1'793'000'000'123, Secret("rotated-token"), 7, R"({"device":"1"})"};
+    StoredAccount account{"deepseek-2",       "deepseek", "fp", 4, 1'793'000'000'123, Secret("rotated-token"), 7,
+                          R"({"device":"1"})"};
     ASSERT_EQ(Write(*store, Store::PutAccount{account}), absl::OkStatus());
     ASSERT_EQ(Write(*store, Store::PutConversation{{"deepseek-2", "ref-1", 1'793'000'000'000, 3}}), absl::OkStatus());
     ASSERT_EQ(Write(*store, Store::PutConversation{{"deepseek-2", "ref-2", 1'793'000'000'001, 0}}), absl::OkStatus());
@@ -240,7 +241,8 @@ TEST_F(StoreTest, WhatWasAcknowledgedSurvivesKillNine) {
 
     ASSERT_EQ(seen, acknowledgements);
     std::vector<std::string> expected;
-    for (int i = 0; i < acknowledgements; ++i) expected.push_back(std::to_string(acknowledgements) + "-" + std::to_string(i));
+    for (int i = 0; i < acknowledgements; ++i)
+      expected.push_back(std::to_string(acknowledgements) + "-" + std::to_string(i));
     EXPECT_THAT(RefsOf(*Open()), IsSupersetOf(expected));
   }
 }

@@ -14,7 +14,8 @@ namespace switchyard {
 /// "Now" of these tests; the challenges expire 5 minutes later.
 inline absl::Time ChallengeTime() { return absl::FromUnixSeconds(1793000000); }
 
-inline signing::v1::DeepSeekProofOfWork Challenge(int64_t answer, int64_t difficulty, absl::Time now = ChallengeTime()) {
+inline signing::v1::DeepSeekProofOfWork Challenge(int64_t answer, int64_t difficulty,
+                                                  absl::Time now = ChallengeTime()) {
   signing::v1::DeepSeekProofOfWork challenge;
   challenge.set_algorithm("DeepSeekHashV1");
   challenge.set_salt("0123456789abcdef0123");
@@ -23,7 +24,8 @@ inline signing::v1::DeepSeekProofOfWork Challenge(int64_t answer, int64_t diffic
   challenge.set_signature("any");
   challenge.set_target_path("/api/v0/chat/completion");
   const auto digest = DeepSeekHash(absl::StrCat(challenge.salt(), "_", challenge.expire_at_ms(), "_", answer));
-  challenge.set_challenge(absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), digest.size())));
+  challenge.set_challenge(
+      absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), digest.size())));
   return challenge;
 }
 

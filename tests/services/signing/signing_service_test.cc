@@ -1,4 +1,5 @@
-// The service over an in-process channel: results in any order, cancellation, deadlines, limits, and every way a stream ends.
+// The service over an in-process channel: results in any order, cancellation, deadlines, limits, and every way a stream
+// ends.
 #include "services/signing/signing_service.h"
 
 #include <gmock/gmock.h>
@@ -88,7 +89,8 @@ class SigningServiceTest : public ::testing::Test {
   }
 
   std::unique_ptr<Call> Open(Scope& scope) {
-    return Call::Start(scope, CallContext(), [this](grpc::ClientContext* client, auto* reactor) { stub_->async()->Sign(client, reactor); });
+    return Call::Start(scope, CallContext(),
+                       [this](grpc::ClientContext* client, auto* reactor) { stub_->async()->Sign(client, reactor); });
   }
 
   /// Sends, closes, and reads to the end.
@@ -168,17 +170,20 @@ TEST_F(SigningServiceTest, ResultsComeOutOfOrderAndACancelledJobSaysSo) {
 
 TEST_F(SigningServiceTest, ACancelOfAnUnknownIdIsIgnored) {
   Responses responses;
-  EXPECT_EQ(Exchange({CancelRequest("nobody"), JobRequest("a", Challenge(1, 10)), CancelRequest("")}, responses), absl::OkStatus());
+  EXPECT_EQ(Exchange({CancelRequest("nobody"), JobRequest("a", Challenge(1, 10)), CancelRequest("")}, responses),
+            absl::OkStatus());
   EXPECT_EQ(responses["a"].deepseek_proof().answer(), 1);
 }
 
 TEST_F(SigningServiceTest, AJobThatWasCancelledWhileItWaitedIsNotComputed) {
   Serve({.threads = 1, .queue_depth = 8});
   absl::Notification started, go_on;
-  ASSERT_TRUE(pool_->Submit([&] {
-    started.Notify();
-    go_on.WaitForNotification();
-  }).ok());
+  ASSERT_TRUE(pool_
+                  ->Submit([&] {
+                    started.Notify();
+                    go_on.WaitForNotification();
+                  })
+                  .ok());
   started.WaitForNotification();
   Run([&](Scope& scope) -> asio::awaitable<void> {
     auto call = Open(scope);
@@ -203,7 +208,8 @@ TEST_F(SigningServiceTest, ClosingTheCallersSideLetsJobsFinish) {
 
 TEST_F(SigningServiceTest, WhatIsNeitherJobNorCancelEndsTheStream) {
   Responses responses;
-  EXPECT_EQ(Exchange({JobRequest("a", EndlessChallenge()), SignRequest()}, responses).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Exchange({JobRequest("a", EndlessChallenge()), SignRequest()}, responses).code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(PoolBecomesIdle());
 }
 
@@ -313,10 +319,11 @@ TEST_F(SigningServiceTest, AJobThatFailsLeavesTheStreamOpen) {
   minimax.mutable_job()->mutable_minimax_signature();
   none.mutable_job()->set_id("none");
   Responses responses;
-  EXPECT_EQ(Exchange({JobRequest("algorithm", wrong_algorithm), JobRequest("hex", not_hex), JobRequest("long", too_long),
-                      JobRequest("unsolvable", unsolvable), zhipu, minimax, none, JobRequest("good", Challenge(9, 10))},
-                     responses),
-            absl::OkStatus());
+  EXPECT_EQ(
+      Exchange({JobRequest("algorithm", wrong_algorithm), JobRequest("hex", not_hex), JobRequest("long", too_long),
+                JobRequest("unsolvable", unsolvable), zhipu, minimax, none, JobRequest("good", Challenge(9, 10))},
+               responses),
+      absl::OkStatus());
   for (const char* id : {"algorithm", "hex", "long", "none"}) {
     EXPECT_EQ(CodeOf(responses[id]), absl::StatusCode::kInvalidArgument) << id;
     EXPECT_EQ(responses[id].error().detail().reason(), Reason::REASON_UPSTREAM_CHANGED) << id;
@@ -342,10 +349,12 @@ TEST_F(SigningServiceTest, AnExpiredChallengeIsRefusedOnceEveryClockSaysSo) {
 TEST_F(SigningServiceTest, AFullQueueFailsTheJobAlone) {
   Serve({.threads = 1, .queue_depth = 1});
   absl::Notification started, go_on;
-  ASSERT_TRUE(pool_->Submit([&] {
-    started.Notify();
-    go_on.WaitForNotification();
-  }).ok());
+  ASSERT_TRUE(pool_
+                  ->Submit([&] {
+                    started.Notify();
+                    go_on.WaitForNotification();
+                  })
+                  .ok());
   started.WaitForNotification();
   Run([&](Scope& scope) -> asio::awaitable<void> {
     auto call = Open(scope);

@@ -41,7 +41,8 @@ std::string LastLineOf(std::string prompt) {
 
 std::vector<std::string> TextPieces(const AnswerPlan& plan) {
   if (plan.script.fault() == "empty") return {};
-  const std::string text = plan.script.Text("text", "This is a simulated answer; no platform was asked. You said: " + LastLineOf(plan.prompt));
+  const std::string text = plan.script.Text(
+      "text", "This is a simulated answer; no platform was asked. You said: " + LastLineOf(plan.prompt));
   const int chunks = plan.script.Number("chunks", 0);
   if (chunks <= 0) return Words(text);
   std::vector<std::string> pieces;
@@ -61,7 +62,9 @@ std::vector<std::string> TextPieces(const AnswerPlan& plan) {
 AnswerScript::AnswerScript(AnswerPlan plan)
     : plan_(std::move(plan)), dialect_(plan_.script.Text("dialect", "2026")), encoder_(dialect_ == "2025-11") {}
 
-std::string AnswerScript::Named(const std::string& event, const json::value& data) const { return "event: " + event + "\ndata: " + encoder_.Spell(data) + "\n\n"; }
+std::string AnswerScript::Named(const std::string& event, const json::value& data) const {
+  return "event: " + event + "\ndata: " + encoder_.Spell(data) + "\n\n";
+}
 
 json::object AnswerScript::Fragment(const std::string& type, const std::string& content) {
   json::object fragment;
@@ -121,16 +124,22 @@ std::string AnswerScript::Opening() {
 
   const std::string thought = plan_.script.Text("think", "The question is clear; a short answer will do.");
   json::array fragments;
-  std::vector<std::string> thoughts = plan_.thinking && plan_.script.fault() != "empty" ? Words(thought) : std::vector<std::string>();
+  std::vector<std::string> thoughts =
+      plan_.thinking && plan_.script.fault() != "empty" ? Words(thought) : std::vector<std::string>();
   const bool old = dialect_ == "2025-mid";
   if (!thoughts.empty() && !old) fragments.push_back(Fragment("THINK", thoughts.front()));
   json::object document;
   document["response"] = ResponseObject(std::move(fragments));
   out += encoder_.Snapshot(document);
-  const std::string thought_path = old ? "response/thinking_content" : dialect_ == "2025-11" ? "response/fragments/0/content" : "response/fragments/-1/content";
-  for (size_t i = old ? 0 : 1; i < thoughts.size(); ++i) out += encoder_.Patch({thought_path, "APPEND", json::value(thoughts[i])});
+  const std::string thought_path = old                     ? "response/thinking_content"
+                                   : dialect_ == "2025-11" ? "response/fragments/0/content"
+                                                           : "response/fragments/-1/content";
+  for (size_t i = old ? 0 : 1; i < thoughts.size(); ++i)
+    out += encoder_.Patch({thought_path, "APPEND", json::value(thoughts[i])});
   if (!thoughts.empty()) {
-    out += encoder_.Patch({old ? "response/thinking_elapsed_secs" : thought_path.substr(0, thought_path.rfind('/')) + "/elapsed_secs", "SET", 0.84});
+    out += encoder_.Patch(
+        {old ? "response/thinking_elapsed_secs" : thought_path.substr(0, thought_path.rfind('/')) + "/elapsed_secs",
+         "SET", 0.84});
   }
   if (plan_.search && !old) {
     json::object search;
@@ -141,16 +150,26 @@ std::string AnswerScript::Opening() {
     search["queries"] = json::array{json::object{{"query", "simulated query"}}};
     search["results"] = json::array();
     search["stage_id"] = 1;
-    out += encoder_.Batch("response", {{"fragments", "APPEND", json::array{search}}, {"has_pending_fragment", "SET", true}});
+    out += encoder_.Batch("response",
+                          {{"fragments", "APPEND", json::array{search}}, {"has_pending_fragment", "SET", true}});
     json::array results;
-    results.push_back(json::object{{"url", "https://source.example/1"}, {"title", "First source"}, {"snippet", "s1"}, {"query_indexes", json::array{0}}});
-    results.push_back(json::object{{"url", "https://source.example/2"}, {"title", "Second source"}, {"snippet", "s2"}, {"query_indexes", json::array{0}}});
+    results.push_back(json::object{{"url", "https://source.example/1"},
+                                   {"title", "First source"},
+                                   {"snippet", "s1"},
+                                   {"query_indexes", json::array{0}}});
+    results.push_back(json::object{{"url", "https://source.example/2"},
+                                   {"title", "Second source"},
+                                   {"snippet", "s2"},
+                                   {"query_indexes", json::array{0}}});
     out += encoder_.Patch({"response/fragments/-1/results", "SET", std::move(results)});
     out += encoder_.Patch({"response/fragments/-1/status", "SET", "FINISHED"});
   }
   if (plan_.search && old) {
     out += encoder_.Patch({"response/search_results", "SET",
-                           json::array{json::object{{"url", "https://source.example/1"}, {"title", "First source"}, {"snippet", "s1"}, {"cite_index", nullptr}}}});
+                           json::array{json::object{{"url", "https://source.example/1"},
+                                                    {"title", "First source"},
+                                                    {"snippet", "s1"},
+                                                    {"cite_index", nullptr}}}});
   }
   return out;
 }
@@ -174,7 +193,9 @@ std::string AnswerScript::OpenText(const std::string& first) {
   if (dialect_ == "2025-mid") return encoder_.Patch({"response/content", "APPEND", json::value(first)});
   json::array added;
   added.push_back(Fragment("RESPONSE", first));
-  if (dialect_ == "2025-11") return encoder_.Batch("response", {{"has_pending_fragment", "SET", false}, {"fragments", "APPEND", std::move(added)}});
+  if (dialect_ == "2025-11")
+    return encoder_.Batch("response",
+                          {{"has_pending_fragment", "SET", false}, {"fragments", "APPEND", std::move(added)}});
   return encoder_.Patch({"response/fragments", "APPEND", std::move(added)});
 }
 
@@ -197,8 +218,10 @@ std::string AnswerScript::Piece(const std::string& text) {
       out += encoder_.Batch("response/search_results", {{"0/cite_index", "SET", 1}});
     } else {
       const int search_id = next_fragment_ - 2;
-      out += encoder_.Batch("response/fragments/-1", {{"content", "APPEND", "[reference:0]"},
-                                                      {"references", "SET", json::array{json::object{{"id", search_id}, {"type", "TOOL_SEARCH"}}}}});
+      out += encoder_.Batch(
+          "response/fragments/-1",
+          {{"content", "APPEND", "[reference:0]"},
+           {"references", "SET", json::array{json::object{{"id", search_id}, {"type", "TOOL_SEARCH"}}}}});
     }
   }
   return out;
@@ -207,13 +230,15 @@ std::string AnswerScript::Piece(const std::string& text) {
 std::string AnswerScript::Ending(const std::string& status, int64_t tokens) {
   std::string out;
   if (dialect_ == "2025-11") {
-    out += encoder_.Batch("response", {{"status", "SET", json::value(status)}, {"accumulated_token_usage", "SET", tokens}});
+    out += encoder_.Batch("response",
+                          {{"status", "SET", json::value(status)}, {"accumulated_token_usage", "SET", tokens}});
     out += Named("finish", json::object());
   } else if (dialect_ == "2025-mid") {
     out += encoder_.Patch({"response/status", "SET", json::value(status)});
     out += Named("finish", json::object());
   } else {
-    out += encoder_.Batch("response", {{"accumulated_token_usage", "SET", tokens}, {"quasi_status", "SET", json::value(status)}});
+    out += encoder_.Batch("response",
+                          {{"accumulated_token_usage", "SET", tokens}, {"quasi_status", "SET", json::value(status)}});
     out += encoder_.Patch({"response/status", "SET", json::value(status)});
   }
   return out + Tail() + Closing(false);
@@ -221,7 +246,8 @@ std::string AnswerScript::Ending(const std::string& status, int64_t tokens) {
 
 std::string AnswerScript::Withdrawal(int64_t tokens) {
   json::array fragments;
-  fragments.push_back(json::object{{"id", 9}, {"type", "TEMPLATE_RESPONSE"}, {"content", "Let us talk about something else."}});
+  fragments.push_back(
+      json::object{{"id", 9}, {"type", "TEMPLATE_RESPONSE"}, {"content", "Let us talk about something else."}});
   std::string out = encoder_.Batch("response", {{"ban_regenerate", "SET", true},
                                                 {"status", "SET", "CONTENT_FILTER"},
                                                 {"accumulated_token_usage", "SET", tokens},
@@ -256,7 +282,8 @@ std::string AnswerScript::Closing(bool retry) const {
 
 json::value AnswerScript::WholeMessage(const std::string& text, const std::string& status) const {
   json::array fragments;
-  fragments.push_back(json::object{{"id", 2}, {"type", "RESPONSE"}, {"content", text}, {"references", json::array()}, {"stage_id", 1}});
+  fragments.push_back(
+      json::object{{"id", 2}, {"type", "RESPONSE"}, {"content", text}, {"references", json::array()}, {"stage_id", 1}});
   json::object response = ResponseObject(std::move(fragments));
   response["status"] = status;
   return response;

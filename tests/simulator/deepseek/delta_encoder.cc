@@ -32,11 +32,14 @@ std::string Spaced(const json::value& value) {
 
 }  // namespace
 
-std::string DeltaEncoder::Spell(const json::value& value) const { return spaced_ ? Spaced(value) : json::serialize(value); }
+std::string DeltaEncoder::Spell(const json::value& value) const {
+  return spaced_ ? Spaced(value) : json::serialize(value);
+}
 
 std::string DeltaEncoder::Event(const json::value& object) const { return "data: " + Spell(object) + "\n\n"; }
 
-json::object DeltaEncoder::Encode(const Change& change, std::string& path, std::string& operation, bool spell_out) const {
+json::object DeltaEncoder::Encode(const Change& change, std::string& path, std::string& operation,
+                                  bool spell_out) const {
   json::object out;
   const bool with_path = change.path != path;
   const bool with_operation = spell_out || change.operation != operation;

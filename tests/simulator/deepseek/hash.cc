@@ -9,8 +9,8 @@ namespace {
 
 constexpr size_t kRate = 136;
 
-// The round constants come from Keccak's own shift register, the rotations from its walk over the lanes: both are computed
-// here, where the product has tables.
+// The round constants come from Keccak's own shift register, the rotations from its walk over the lanes: both are
+// computed here, where the product has tables.
 bool ShiftRegister(uint8_t& state) {
   const bool out = (state & 1) != 0;
   const bool high = (state & 0x80) != 0;

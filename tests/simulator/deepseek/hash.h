@@ -1,4 +1,5 @@
-// DeepSeekHashV1 as the protocol page words it, written for checking and not for speed; nothing of it comes from the product.
+// DeepSeekHashV1 as the protocol page words it, written for checking and not for speed; nothing of it comes from the
+// product.
 #pragma once
 
 #include <string>

@@ -31,12 +31,19 @@ constexpr int64_t kLifeMs = 300000;
 constexpr size_t kKeptBodies = 16;
 
 std::string Envelope(json::value biz_data) {
-  json::object out{{"code", 0}, {"msg", ""}, {"data", json::object{{"biz_code", 0}, {"biz_msg", ""}, {"biz_data", std::move(biz_data)}}}};
+  json::object out{{"code", 0},
+                   {"msg", ""},
+                   {"data", json::object{{"biz_code", 0}, {"biz_msg", ""}, {"biz_data", std::move(biz_data)}}}};
   return json::serialize(out);
 }
-std::string OuterError(int code, const std::string& message) { return json::serialize(json::object{{"code", code}, {"msg", message}, {"data", nullptr}}); }
+std::string OuterError(int code, const std::string& message) {
+  return json::serialize(json::object{{"code", code}, {"msg", message}, {"data", nullptr}});
+}
 std::string InnerError(int code, const std::string& message, json::value biz_data = nullptr) {
-  return json::serialize(json::object{{"code", 0}, {"msg", ""}, {"data", json::object{{"biz_code", code}, {"biz_msg", message}, {"biz_data", std::move(biz_data)}}}});
+  return json::serialize(json::object{
+      {"code", 0},
+      {"msg", ""},
+      {"data", json::object{{"biz_code", code}, {"biz_msg", message}, {"biz_data", std::move(biz_data)}}}});
 }
 
 bool IsInteger(const json::value* value) { return value != nullptr && (value->is_int64() || value->is_uint64()); }
@@ -75,7 +82,8 @@ struct Server::Call {
   }
   std::string Text(const char* name) const {
     const json::value* value = body.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string().c_str(), value->get_string().size()) : std::string();
+    return value != nullptr && value->is_string() ? std::string(value->get_string().c_str(), value->get_string().size())
+                                                  : std::string();
   }
 };
 
@@ -111,7 +119,8 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   if (request.method == "POST") {
     json::error_code error;
     json::value body = json::parse(request.body, error);
-    if (!absl::StartsWith(request.headers.Get("content-type"), "application/json")) Violate(call.path + ": Content-Type is not JSON");
+    if (!absl::StartsWith(request.headers.Get("content-type"), "application/json"))
+      Violate(call.path + ": Content-Type is not JSON");
     if (error || !body.is_object()) {
       co_await call.WrongShape("");
       co_return;
@@ -140,12 +149,20 @@ asio::awaitable<void> Server::Dispatch(Call& call) {
       co_return;
     }
     json::object chat{{"is_muted", script.fault() == "muted" ? 1 : 0}, {"mute_until", nullptr}};
-    if (script.fault() == "muted") chat["mute_until"] = absl::ToUnixSeconds(absl::Now()) + script.Number("mute_s", 3600);
-    json::object user{{"id", "sim-user"}, {"token", call.token}, {"email", nullptr}, {"status", 0}, {"chat", std::move(chat)}};
+    if (script.fault() == "muted")
+      chat["mute_until"] = absl::ToUnixSeconds(absl::Now()) + script.Number("mute_s", 3600);
+    json::object user{
+        {"id", "sim-user"}, {"token", call.token}, {"email", nullptr}, {"status", 0}, {"chat", std::move(chat)}};
     co_await call.Json(200, Envelope(std::move(user)));
   } else if (call.path == "/chat_session/create" && post) {
     const std::string id = CreateSession(call.token);
-    json::object session{{"id", id}, {"seq_id", 100000001}, {"agent", "chat"}, {"model_type", "default"}, {"title", nullptr}, {"version", 0}, {"current_message_id", nullptr}};
+    json::object session{{"id", id},
+                         {"seq_id", 100000001},
+                         {"agent", "chat"},
+                         {"model_type", "default"},
+                         {"title", nullptr},
+                         {"version", 0},
+                         {"current_message_id", nullptr}};
     json::object data{{"chat_session", std::move(session)}, {"ttl_seconds", 259200}};
     co_await call.Json(200, Envelope(std::move(data)));
   } else if (call.path == "/chat/create_pow_challenge" && post) {
@@ -163,7 +180,8 @@ asio::awaitable<void> Server::Dispatch(Call& call) {
       co_await call.WrongShape(field);
       co_return;
     }
-    if (const json::value* id = call.body.if_contains("message_id"); call.path == "/chat/stop_stream" && !IsInteger(id)) {
+    if (const json::value* id = call.body.if_contains("message_id");
+        call.path == "/chat/stop_stream" && !IsInteger(id)) {
       co_await call.WrongShape("message_id");
       co_return;
     }
@@ -174,10 +192,12 @@ asio::awaitable<void> Server::Dispatch(Call& call) {
       if (session == sessions_.end() || session->second.token != call.token) {
         answer = InnerError(1, "ILLEGAL_CHAT_SESSION_ID");
       } else if (call.path == "/chat/stop_stream") {
-        if (call.body.at("message_id").to_number<int64_t>() != session->second.answer) violations_.push_back("stop_stream names another message than the answer");
+        if (call.body.at("message_id").to_number<int64_t>() != session->second.answer)
+          violations_.push_back("stop_stream names another message than the answer");
         session->second.stop = true;
       } else {
-        if (session->second.running && !session->second.stop) violations_.push_back("a conversation was deleted while its answer was generated and not stopped");
+        if (session->second.running && !session->second.stop)
+          violations_.push_back("a conversation was deleted while its answer was generated and not stopped");
         sessions_.erase(session);
       }
     }
@@ -204,9 +224,10 @@ std::string Server::CreateChallenge(const std::string& token, const std::string&
   const auto nonce = static_cast<int64_t>(random.NextUnit() * static_cast<double>(options_.difficulty));
   challenge.challenge = HashHex(absl::StrCat(challenge.salt, "_", challenge.expire_at_ms, "_", nonce));
   const std::string signature = random.NextHex(64);
-  json::object out{{"algorithm", "DeepSeekHashV1"}, {"challenge", challenge.challenge}, {"salt", challenge.salt},
-                   {"signature", signature},        {"difficulty", options_.difficulty}, {"expire_at", challenge.expire_at_ms},
-                   {"expire_after", kLifeMs},       {"target_path", target_path}};
+  json::object out{
+      {"algorithm", "DeepSeekHashV1"}, {"challenge", challenge.challenge},  {"salt", challenge.salt},
+      {"signature", signature},        {"difficulty", options_.difficulty}, {"expire_at", challenge.expire_at_ms},
+      {"expire_after", kLifeMs},       {"target_path", target_path}};
   absl::MutexLock lock(&mutex_);
   challenges_[signature] = std::move(challenge);
   return Envelope(json::object{{"challenge", std::move(out)}});
@@ -241,10 +262,13 @@ bool Server::CheckProof(const Call& call, const std::string& path) {
   Challenge& challenge = found->second;
   if (challenge.used) return wrong("used before");
   challenge.used = true;
-  if (member("algorithm") != "DeepSeekHashV1" || member("salt") != challenge.salt || member("challenge") != challenge.challenge) return wrong("not as issued");
+  if (member("algorithm") != "DeepSeekHashV1" || member("salt") != challenge.salt ||
+      member("challenge") != challenge.challenge)
+    return wrong("not as issued");
   if (member("target_path") != path || challenge.target_path != path) return wrong("for another path");
   if (absl::ToUnixMillis(absl::Now()) > challenge.expire_at_ms) return wrong("expired");
-  if (HashHex(absl::StrCat(challenge.salt, "_", challenge.expire_at_ms, "_", answer)) != challenge.challenge) return wrong("a wrong answer");
+  if (HashHex(absl::StrCat(challenge.salt, "_", challenge.expire_at_ms, "_", answer)) != challenge.challenge)
+    return wrong("a wrong answer");
   return true;
 }
 
@@ -261,19 +285,29 @@ Script Server::TakePlan(const std::string& token) {
 
 asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
   const std::string fault = script.fault();
-  if (const int first_ms = script.Number("first_ms", 0); first_ms > 0) co_await switchyard::Sleep(call.responder.scope(), absl::Milliseconds(first_ms));
-  if (fault == "expired") co_await call.Json(200, OuterError(40003, "Authorization Failed (invalid token)"));
-  else if (fault == "pow") co_await call.Json(200, OuterError(40301, "INVALID_POW_RESPONSE"));
-  else if (fault == "rate_code") co_await call.Json(200, OuterError(1001, "too fast"));
+  if (const int first_ms = script.Number("first_ms", 0); first_ms > 0)
+    co_await switchyard::Sleep(call.responder.scope(), absl::Milliseconds(first_ms));
+  if (fault == "expired")
+    co_await call.Json(200, OuterError(40003, "Authorization Failed (invalid token)"));
+  else if (fault == "pow")
+    co_await call.Json(200, OuterError(40301, "INVALID_POW_RESPONSE"));
+  else if (fault == "rate_code")
+    co_await call.Json(200, OuterError(1001, "too fast"));
   else if (fault == "muted") {
     json::object until{{"mute_until", absl::ToUnixSeconds(absl::Now()) + script.Number("mute_s", 3600)}};
     co_await call.Json(200, InnerError(5, "you are muted", std::move(until)));
-  } else if (fault == "banned") co_await call.Json(200, InnerError(10, "banned"));
-  else if (fault == "device") co_await call.Json(200, InnerError(11, "RISK_DEVICE_DETECTED"));
-  else if (fault == "http_500") co_await call.Plain(500, "text/plain", "upstream trouble");
-  else if (fault == "waf_403") co_await call.Plain(403, "text/html", "<html>denied</html>");
-  else if (fault == "html") co_await call.Plain(200, "text/html", "<html>challenge</html>");
-  else if (fault == "not_json") co_await call.Plain(200, "application/json", "{\"code\":");
+  } else if (fault == "banned")
+    co_await call.Json(200, InnerError(10, "banned"));
+  else if (fault == "device")
+    co_await call.Json(200, InnerError(11, "RISK_DEVICE_DETECTED"));
+  else if (fault == "http_500")
+    co_await call.Plain(500, "text/plain", "upstream trouble");
+  else if (fault == "waf_403")
+    co_await call.Plain(403, "text/html", "<html>denied</html>");
+  else if (fault == "html")
+    co_await call.Plain(200, "text/html", "<html>challenge</html>");
+  else if (fault == "not_json")
+    co_await call.Plain(200, "application/json", "{\"code\":");
   else if (fault == "http_429") {
     HttpHeaders headers{{"Retry-After", script.Text("retry_after", "7")}};
     co_await call.responder.Send(429, std::move(headers), "");
@@ -364,7 +398,8 @@ asio::awaitable<void> Server::Complete(Call& call) {
 }
 
 asio::awaitable<void> Server::Continue(Call& call) {
-  if (const std::string field = call.Misfit({{"chat_session_id", &IsString}, {"message_id", &IsWhole}}); !field.empty()) {
+  if (const std::string field = call.Misfit({{"chat_session_id", &IsString}, {"message_id", &IsWhole}});
+      !field.empty()) {
     co_await call.WrongShape(field);
     co_return;
   }
@@ -422,7 +457,8 @@ asio::awaitable<void> Server::Continue(Call& call) {
   co_await Stream(call, session, std::move(plan), std::move(text), std::move(rest), true);
 }
 
-asio::awaitable<void> Server::Stream(Call& call, std::string session, AnswerPlan plan, std::string text, std::vector<std::string> pieces, bool continued) {
+asio::awaitable<void> Server::Stream(Call& call, std::string session, AnswerPlan plan, std::string text,
+                                     std::vector<std::string> pieces, bool continued) {
   HttpResponder& responder = call.responder;
   const Script script = plan.script;
   const std::string fault = script.fault();
@@ -455,7 +491,9 @@ asio::awaitable<void> Server::Stream(Call& call, std::string session, AnswerPlan
 
   bool over = false;
   if (busy || fault == "hint_length" || fault == "hint_other") {
-    const std::string word = busy ? "rate_limit_reached" : fault == "hint_length" ? "input_exceeds_limit" : "something_else";
+    const std::string word = busy                     ? "rate_limit_reached"
+                             : fault == "hint_length" ? "input_exceeds_limit"
+                                                      : "something_else";
     out = continued ? "" : AnswerScript(plan).Opening();
     out += "event: hint\ndata: " + AnswerScript::Hint(word) + "\n\n" + answer.Closing(true);
     over = true;
@@ -512,7 +550,8 @@ asio::awaitable<void> Server::Stream(Call& call, std::string session, AnswerPlan
     sent = i + 1;
   }
   const bool incomplete = fault == "incomplete" && sent == at && !continued;
-  std::vector<std::string> rest(pieces.begin() + static_cast<std::ptrdiff_t>(std::min(sent, pieces.size())), pieces.end());
+  std::vector<std::string> rest(pieces.begin() + static_cast<std::ptrdiff_t>(std::min(sent, pieces.size())),
+                                pieces.end());
   if (alive) alive = co_await flush();
   EndGeneration(session, call.token, text, std::move(rest), incomplete);
   {
@@ -534,10 +573,12 @@ bool Server::StopAsked(const std::string& session) const {
   return found == sessions_.end() || found->second.stop;
 }
 
-void Server::EndGeneration(const std::string& session, const std::string& token, const std::string& text, std::vector<std::string> rest, bool incomplete) {
+void Server::EndGeneration(const std::string& session, const std::string& token, const std::string& text,
+                           std::vector<std::string> rest, bool incomplete) {
   absl::MutexLock lock(&mutex_);
   if (!token.empty()) {
-    if (auto running = running_.find(token); running != running_.end() && --running->second <= 0) running_.erase(running);
+    if (auto running = running_.find(token); running != running_.end() && --running->second <= 0)
+      running_.erase(running);
   }
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
@@ -560,7 +601,11 @@ json::object Server::State() const {
   json::array completions(completions_.begin(), completions_.end());
   int64_t running = 0;
   for (const auto& [token, count] : running_) running += count;
-  return {{"open_conversations", sessions_.size()}, {"running", running}, {"counts", std::move(counts)}, {"violations", std::move(violations)}, {"completions", std::move(completions)}};
+  return {{"open_conversations", sessions_.size()},
+          {"running", running},
+          {"counts", std::move(counts)},
+          {"violations", std::move(violations)},
+          {"completions", std::move(completions)}};
 }
 
 void Server::Reset() {

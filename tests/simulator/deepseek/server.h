@@ -1,9 +1,10 @@
-// DeepSeek's server side, as strict as the protocol page says a simulator should be (section 10), and a ledger of everything a
-// client did that the platform would not like.
+// DeepSeek's server side, as strict as the protocol page says a simulator should be (section 10), and a ledger of
+// everything a client did that the platform would not like.
 //
-// Faults (script: fault=NAME): cut (connection closed), reset, garbage (a frame that is no JSON), bad_utf8, oversized, stall,
-// empty, content_filter, filter_early, incomplete, closed_unfinished, hint_rate, hint_length, hint_other, status=WORD;
-// before the answer: expired, muted, banned, device, rate_code, pow, http_429, http_500, waf_202, waf_403, html, not_json.
+// Faults (script: fault=NAME): cut (connection closed), reset, garbage (a frame that is no JSON), bad_utf8, oversized,
+// stall, empty, content_filter, filter_early, incomplete, closed_unfinished, hint_rate, hint_length, hint_other,
+// status=WORD; before the answer: expired, muted, banned, device, rate_code, pow, http_429, http_500, waf_202, waf_403,
+// html, not_json.
 //
 // Thread-safe.
 #pragma once
@@ -38,7 +39,8 @@ class Server {
   explicit Server(Options options) : options_(options) {}
 
   /// A request under /api/v0, path as on the platform.
-  boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request, switchyard::HttpResponder& responder);
+  boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request,
+                                     switchyard::HttpResponder& responder);
 
   /// Counters, open conversations and violations.
   boost::json::object State() const;
@@ -53,8 +55,8 @@ class Server {
     int64_t tokens = 0;
     bool running = false;
     bool stop = false;
-    int64_t answer = 0;            // id of the last answer
-    std::string text;              // of the last answer, as far as sent
+    int64_t answer = 0;             // id of the last answer
+    std::string text;               // of the last answer, as far as sent
     std::vector<std::string> rest;  // of an incomplete one
     bool incomplete = false;
     Script script;
@@ -75,7 +77,8 @@ class Server {
   boost::asio::awaitable<void> Complete(Call& call);
   boost::asio::awaitable<void> Continue(Call& call);
   boost::asio::awaitable<bool> RefuseByScript(Call& call, const Script& script);
-  boost::asio::awaitable<void> Stream(Call& call, std::string session, AnswerPlan plan, std::string opening_text, std::vector<std::string> pieces, bool continued);
+  boost::asio::awaitable<void> Stream(Call& call, std::string session, AnswerPlan plan, std::string opening_text,
+                                      std::vector<std::string> pieces, bool continued);
 
   std::string CreateSession(const std::string& token);
   std::string CreateChallenge(const std::string& token, const std::string& target_path);
@@ -83,7 +86,8 @@ class Server {
   Script TakePlan(const std::string& token);
   void Violate(const std::string& what);
   bool StopAsked(const std::string& session) const;
-  void EndGeneration(const std::string& session, const std::string& token, const std::string& text, std::vector<std::string> rest, bool incomplete);
+  void EndGeneration(const std::string& session, const std::string& token, const std::string& text,
+                     std::vector<std::string> rest, bool incomplete);
 
   const Options options_;
   mutable absl::Mutex mutex_;

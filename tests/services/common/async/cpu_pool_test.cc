@@ -26,9 +26,10 @@ TEST(CpuPoolTest, EveryJobRunsOnce) {
   CpuPool pool({.threads = 4, .queue_depth = kJobs});
   for (int i = 0; i < kJobs; ++i) {
     ASSERT_TRUE(pool.Submit([&] {
-      ++ran;
-      left.DecrementCount();
-    }).ok());
+                      ++ran;
+                      left.DecrementCount();
+                    })
+                    .ok());
   }
   left.Wait();
   EXPECT_EQ(ran, kJobs);
@@ -39,15 +40,17 @@ TEST(CpuPoolTest, JobsRunSideBySide) {
   CpuPool pool({.threads = 2});
   // Each waits for the other: one thread alone would never end.
   ASSERT_TRUE(pool.Submit([&] {
-    first.set_value();
-    second.get_future().wait();
-  }).ok());
+                    first.set_value();
+                    second.get_future().wait();
+                  })
+                  .ok());
   std::promise<void> both;
   ASSERT_TRUE(pool.Submit([&] {
-    first.get_future().wait();
-    second.set_value();
-    both.set_value();
-  }).ok());
+                    first.get_future().wait();
+                    second.set_value();
+                    both.set_value();
+                  })
+                  .ok());
   EXPECT_EQ(both.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
 }
 
@@ -55,9 +58,10 @@ TEST(CpuPoolTest, AFullQueueRefusesAndTakesAgainLater) {
   absl::Notification started, go_on, last_ran;
   CpuPool pool({.threads = 1, .queue_depth = 2});
   ASSERT_TRUE(pool.Submit([&] {
-    started.Notify();
-    go_on.WaitForNotification();
-  }).ok());
+                    started.Notify();
+                    go_on.WaitForNotification();
+                  })
+                  .ok());
   started.WaitForNotification();
   absl::Notification queue_empty;
   ASSERT_TRUE(pool.Submit([] {}).ok());
@@ -81,10 +85,11 @@ TEST(CpuPoolTest, TheEndWaitsForWhatRunsAndDropsWhatWaits) {
   std::optional<CpuPool> pool;
   pool.emplace(CpuPool::Options{.threads = 1, .queue_depth = 8});
   ASSERT_TRUE(pool->Submit([&] {
-    started.Notify();
-    go_on.WaitForNotification();
-    finished = true;
-  }).ok());
+                    started.Notify();
+                    go_on.WaitForNotification();
+                    finished = true;
+                  })
+                  .ok());
   started.WaitForNotification();
   ASSERT_TRUE(pool->Submit([&waiting_ran, owned] { waiting_ran = true; }).ok());
   std::thread ender([&] { pool.reset(); });
@@ -108,7 +113,8 @@ TEST(CpuPoolTest, WhatAJobOwnsIsGoneOnceItNoLongerCounts) {
 TEST(CpuPoolTest, ItsThreadsGiveWayToOthers) {
   std::promise<int> nice;
   CpuPool pool({.threads = 1});
-  ASSERT_TRUE(pool.Submit([&] { nice.set_value(getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)))); }).ok());
+  ASSERT_TRUE(
+      pool.Submit([&] { nice.set_value(getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)))); }).ok());
   const int own = getpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)));
   EXPECT_GT(nice.get_future().get(), own);
 }

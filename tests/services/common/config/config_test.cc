@@ -27,7 +27,9 @@ class ConfigTest : public ::testing::Test {
 };
 
 TEST_F(ConfigTest, TheShapeThatUsersKnow) {
-  const auto config = Load("server:\n  host: \"127.0.0.1\"\n  port: 8000\nproviders:\n  deepseek:\n    base_url: \"https://chat.deepseek.com/\"\n    enabled: true\n    max_in_flight_per_account: 3\n");
+  const auto config = Load(
+      "server:\n  host: \"127.0.0.1\"\n  port: 8000\nproviders:\n  deepseek:\n    base_url: "
+      "\"https://chat.deepseek.com/\"\n    enabled: true\n    max_in_flight_per_account: 3\n");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->server.port, 8000);
   EXPECT_EQ(config->providers.at("deepseek").base_url, "https://chat.deepseek.com");
@@ -48,15 +50,19 @@ TEST_F(ConfigTest, EnvironmentBeatsEnvFileBeatsFile) {
 
 TEST_F(ConfigTest, EveryFaultIsToldWithItsLine) {
   const auto config = Load(
-      "server:\n  port: eighty\n  prot: 1\n  host: \"a\"\n  host: \"b\"\nproviders:\n  deepsek:\n    enabled: true\n  deepseek:\n    enabled: maybe\n    spacing: -1s\n    base_url: ftp://x\n"
+      "server:\n  port: eighty\n  prot: 1\n  host: \"a\"\n  host: \"b\"\nproviders:\n  deepsek:\n    enabled: true\n  "
+      "deepseek:\n    enabled: maybe\n    spacing: -1s\n    base_url: ftp://x\n"
       "    options:\n      max_continuations: 99\nlog: 3\n",
       "BROKEN\nSWITCHYARD_THREADS=many\n", {{"SWITCHYARD_LOG__LEVEL", "loud"}, {"SWITCHYARD_NONSENSE", "1"}});
   ASSERT_FALSE(config.ok());
   const std::string all(config.status().message());
-  for (const char* fault : {"config.yaml:2: server.port: must be a whole number", "config.yaml:3: server.prot: there is no such setting; did you mean server.port?", "config.yaml:5: server.host: is already set on line 4",
-                            "config.yaml:7: providers.deepsek", "config.yaml:10: providers.deepseek.enabled: must be true or false", "config.yaml:11: providers.deepseek.spacing",
-                            "config.yaml:12: providers.deepseek.base_url", "config.yaml:14: providers.deepseek.options.max_continuations", "config.yaml:15: log", ".env:1:", ".env:2:",
-                            "SWITCHYARD_LOG__LEVEL", "SWITCHYARD_NONSENSE"}) {
+  for (const char* fault : {"config.yaml:2: server.port: must be a whole number",
+                            "config.yaml:3: server.prot: there is no such setting; did you mean server.port?",
+                            "config.yaml:5: server.host: is already set on line 4", "config.yaml:7: providers.deepsek",
+                            "config.yaml:10: providers.deepseek.enabled: must be true or false",
+                            "config.yaml:11: providers.deepseek.spacing", "config.yaml:12: providers.deepseek.base_url",
+                            "config.yaml:14: providers.deepseek.options.max_continuations", "config.yaml:15: log",
+                            ".env:1:", ".env:2:", "SWITCHYARD_LOG__LEVEL", "SWITCHYARD_NONSENSE"}) {
     EXPECT_TRUE(absl::StrContains(all, fault)) << fault << "\nnot in\n" << all;
   }
 }
@@ -74,7 +80,9 @@ TEST_F(ConfigTest, WhatIsNoConfigurationAtAll) {
 }
 
 TEST_F(ConfigTest, AccountsAreTakenVerbatim) {
-  const auto config = Load("", "\xEF\xBB\xBF# comment\r\nDEEPSEEK_TOKEN=a=b$HOME#c\r\n\r\nDEEPSEEK_TOKEN_2=\"quoted value\"\nDEEPSEEK_TOKEN_10='x'\nDEEPSEEK_TOKEN_3=\n");
+  const auto config = Load("",
+                           "\xEF\xBB\xBF# comment\r\nDEEPSEEK_TOKEN=a=b$HOME#c\r\n\r\nDEEPSEEK_TOKEN_2=\"quoted "
+                           "value\"\nDEEPSEEK_TOKEN_10='x'\nDEEPSEEK_TOKEN_3=\n");
   ASSERT_TRUE(config.ok()) << config.status();
   ASSERT_EQ(config->accounts.size(), 3u);
   EXPECT_EQ(config->accounts[0].label, "deepseek");
@@ -85,10 +93,12 @@ TEST_F(ConfigTest, AccountsAreTakenVerbatim) {
 }
 
 TEST_F(ConfigTest, NoSecretIsEverQuoted) {
-  const auto faulty = Load("session:\n  store_key: canary-key\n", "canary-without-equals\nDEEPSEEK_TOKEN=canary-token\n");
+  const auto faulty =
+      Load("session:\n  store_key: canary-key\n", "canary-without-equals\nDEEPSEEK_TOKEN=canary-token\n");
   ASSERT_FALSE(faulty.ok());
   EXPECT_FALSE(absl::StrContains(faulty.status().message(), "canary")) << faulty.status();
-  const auto good = Load(absl::StrCat("session:\n  store_key: ", std::string(64, 'c'), "\n"), "DEEPSEEK_TOKEN=canary-token\n");
+  const auto good =
+      Load(absl::StrCat("session:\n  store_key: ", std::string(64, 'c'), "\n"), "DEEPSEEK_TOKEN=canary-token\n");
   ASSERT_TRUE(good.ok()) << good.status();
   const std::string shown = RedactedConfig(*good);
   EXPECT_FALSE(absl::StrContains(shown, "canary")) << shown;

@@ -41,7 +41,9 @@ class HttpClientTest : public ::testing::Test {
   }
 
   /// One exchange on the one loop, so that kept connections are found again.
-  Got Fetch(HttpClient& client, HttpRequest request, absl::Duration limit = absl::Seconds(15), std::function<void()> on_header = [] {}) {
+  Got Fetch(
+      HttpClient& client, HttpRequest request, absl::Duration limit = absl::Seconds(15),
+      std::function<void()> on_header = [] {}) {
     Got got;
     auto task = [&]() -> asio::awaitable<void> {
       Scope whole(co_await asio::this_coro::executor);
@@ -85,13 +87,30 @@ UpstreamDouble::Script Answer(std::string bytes) {
 }
 
 TEST_F(HttpClientTest, BodiesOfEveryFraming) {
-  for (const char* answer : {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nTrailer: z\r\n\r\n",
-                             "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello"}) {
+  for (const char* answer :
+       {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nTrailer: z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello"}) {
     UpstreamDouble upstream(Answer(answer));
     const Got got = Get(upstream);
     EXPECT_EQ(got.body, "hello") << answer << got.error;
     EXPECT_TRUE(got.error.ok());
   }
+}
+
+TEST_F(HttpClientTest, InterimAnswersArePassedOver) {
+  const std::string early = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+  UpstreamDouble upstream(
+      Answer(early + "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"));
+  const Got got = Get(upstream);
+  EXPECT_EQ(got.status, 200) << got.error;
+  EXPECT_EQ(got.body, "hello");
+  std::string endless;
+  for (int i = 0; i < 100; ++i) endless += early;
+  UpstreamDouble other(Answer(endless));
+  EXPECT_EQ(Get(other).cause(), "bad_response");
+  UpstreamDouble switching(Answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"));
+  EXPECT_EQ(Get(switching).cause(), "bad_response");
 }
 
 TEST_F(HttpClientTest, AnswersInAnyPieces) {
@@ -127,7 +146,8 @@ TEST_F(HttpClientTest, WhatIsSentIsWhatWasAskedFor) {
 }
 
 TEST_F(HttpClientTest, ABodyThatEndsEarlyIsBroken) {
-  for (const char* answer : {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+  for (const char* answer : {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
+                             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
                              "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello"}) {
     UpstreamDouble upstream(Answer(answer));
     const Got got = Get(upstream);
@@ -236,12 +256,14 @@ std::string Deflate(const std::string& text, int window_bits) {
 }
 
 std::string Encoded(const std::string& encoding, const std::string& body) {
-  return absl::StrCat("HTTP/1.1 200 OK\r\nContent-Encoding: ", encoding, "\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
+  return absl::StrCat("HTTP/1.1 200 OK\r\nContent-Encoding: ", encoding, "\r\nContent-Length: ", body.size(),
+                      "\r\n\r\n", body);
 }
 
 TEST_F(HttpClientTest, GzipAndDeflate) {
   const std::string text = "hello hello hello hello";
-  for (const std::string& answer : {Encoded("gzip", Deflate(text, 31)), Encoded("deflate", Deflate(text, 15)), Encoded("deflate", Deflate(text, -15)), Encoded("identity", text)}) {
+  for (const std::string& answer : {Encoded("gzip", Deflate(text, 31)), Encoded("deflate", Deflate(text, 15)),
+                                    Encoded("deflate", Deflate(text, -15)), Encoded("identity", text)}) {
     UpstreamDouble upstream(Answer(answer));
     const Got got = Get(upstream);
     EXPECT_EQ(got.body, text) << got.error;
@@ -252,7 +274,8 @@ TEST_F(HttpClientTest, BadCompressionIsAnError) {
   const std::string good = Deflate(std::string(1000, 'a') + "end", 31);
   std::string corrupt = good;
   corrupt[good.size() / 2] = static_cast<char>(~corrupt[good.size() / 2]);
-  for (const std::string& answer : {Encoded("gzip", corrupt), Encoded("gzip", good.substr(0, good.size() - 9)), Encoded("gzip", "plain"), Encoded("br", "x")}) {
+  for (const std::string& answer : {Encoded("gzip", corrupt), Encoded("gzip", good.substr(0, good.size() - 9)),
+                                    Encoded("gzip", "plain"), Encoded("br", "x")}) {
     UpstreamDouble upstream(Answer(answer));
     const Got got = Get(upstream);
     EXPECT_FALSE(got.error.ok()) << answer;
@@ -281,8 +304,9 @@ TEST_F(HttpClientTest, TlsThatCannotBeTrustedSendsNothing) {
     bool with_ca;
     const char* cause;
   };
-  for (const Row& row : {Row{Certificate::kGood, false, "tls_untrusted"}, Row{Certificate::kSelfSigned, true, "tls_untrusted"}, Row{Certificate::kWrongName, true, "tls_name"},
-                         Row{Certificate::kExpired, true, "tls_expired"}}) {
+  for (const Row& row :
+       {Row{Certificate::kGood, false, "tls_untrusted"}, Row{Certificate::kSelfSigned, true, "tls_untrusted"},
+        Row{Certificate::kWrongName, true, "tls_name"}, Row{Certificate::kExpired, true, "tls_expired"}}) {
     UpstreamDouble upstream(Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), row.certificate);
     HttpClientOptions options;
     if (row.with_ca) options.ca_file = upstream.ca_file();
@@ -322,14 +346,16 @@ TEST_F(HttpClientTest, AProxyIsAskedForATunnel) {
   const Got got = Fetch(Client({.proxy = absl::StrCat("http://127.0.0.1:", proxy.port())}), std::move(request));
   EXPECT_EQ(got.cause(), "proxy_refused") << got.error;
   ASSERT_EQ(proxy.requests().size(), 1u);
-  EXPECT_TRUE(absl::StartsWith(proxy.requests()[0], "CONNECT platform.example:443 HTTP/1.1\r\n")) << proxy.requests()[0];
+  EXPECT_TRUE(absl::StartsWith(proxy.requests()[0], "CONNECT platform.example:443 HTTP/1.1\r\n"))
+      << proxy.requests()[0];
 }
 
 TEST_F(HttpClientTest, PlainHttpGoesThroughAProxyAsAWholeAddress) {
   UpstreamDouble proxy(Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
   HttpRequest request{.url = "http://platform.example/x"};
   EXPECT_EQ(Fetch(Client({.proxy = absl::StrCat("http://127.0.0.1:", proxy.port())}), std::move(request)).body, "ok");
-  EXPECT_TRUE(absl::StartsWith(proxy.requests()[0], "GET http://platform.example/x HTTP/1.1\r\n")) << proxy.requests()[0];
+  EXPECT_TRUE(absl::StartsWith(proxy.requests()[0], "GET http://platform.example/x HTTP/1.1\r\n"))
+      << proxy.requests()[0];
 }
 
 TEST_F(HttpClientTest, LoopbackIsNeverProxied) {

@@ -23,7 +23,9 @@ class HttpServerTest : public ::testing::Test {
   HttpServerTest() {
     HttpServerOptions options;
     options.max_body_bytes = 1000;
-    auto server = HttpServer::Listen(runtime_, options, [this](HttpServerRequest& request, HttpResponder& responder) { return Serve(request, responder); });
+    auto server = HttpServer::Listen(runtime_, options, [this](HttpServerRequest& request, HttpResponder& responder) {
+      return Serve(request, responder);
+    });
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -75,7 +77,9 @@ class HttpServerTest : public ::testing::Test {
 
 TEST_F(HttpServerTest, RequestsOnOneConnectionAreAnsweredInOrder) {
   HttpProbe probe(port());
-  probe.Send("GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /stream HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n");
+  probe.Send(
+      "GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /stream "
+      "HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n");
   ASSERT_TRUE(probe.ReadUntil("GET /c "));
   EXPECT_LT(probe.raw().find("GET /a "), probe.raw().find("POST /b hi"));
   EXPECT_LT(probe.raw().find("POST /b hi"), probe.raw().find("one "));
@@ -83,7 +87,9 @@ TEST_F(HttpServerTest, RequestsOnOneConnectionAreAnsweredInOrder) {
 
 TEST_F(HttpServerTest, BodiesInChunksAndContinue) {
   HttpProbe chunked(port());
-  chunked.Send("POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\nTrailer: t\r\n\r\n");
+  chunked.Send(
+      "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\nTrailer: "
+      "t\r\n\r\n");
   EXPECT_EQ(chunked.Read().body, "POST /x hello");
   HttpProbe patient(port());
   patient.Send("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
@@ -94,7 +100,8 @@ TEST_F(HttpServerTest, BodiesInChunksAndContinue) {
 
 TEST_F(HttpServerTest, OlderAndOtherForms) {
   EXPECT_TRUE(absl::StrContains(Raw("GET /old HTTP/1.0\r\n\r\n"), "GET /old "));
-  EXPECT_TRUE(absl::StrContains(Raw("GET http://localhost/abs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), "GET /abs "));
+  EXPECT_TRUE(absl::StrContains(
+      Raw("GET http://localhost/abs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), "GET /abs "));
 }
 
 TEST_F(HttpServerTest, StreamsAreWholeOnlyIfTheyWereEnded) {
@@ -117,7 +124,8 @@ TEST_F(HttpServerTest, LimitsAreKept) {
   EXPECT_EQ(Fetch(port(), "POST", "/x", std::string(1001, 'a')).status, 413);
   EXPECT_EQ(Fetch(port(), "GET", "/x", "", {{"Long", std::string(100000, 'a')}}).status, 431);
   HttpProbe chunked(port());
-  chunked.Send(absl::StrCat("POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n", std::string(4096, 'a'), "\r\n0\r\n\r\n"));
+  chunked.Send(absl::StrCat("POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n",
+                            std::string(4096, 'a'), "\r\n0\r\n\r\n"));
   EXPECT_EQ(chunked.Read().status, 413);
 }
 
@@ -143,7 +151,8 @@ TEST_F(HttpServerTest, EveryAmbiguousFramingIsRefused) {
        }) {
     served_ = 0;
     const std::string answer = Raw(head + smuggled);
-    EXPECT_TRUE(absl::StartsWith(answer, "HTTP/1.1 4") || absl::StartsWith(answer, "HTTP/1.1 5")) << head << "\n->\n" << answer;
+    EXPECT_TRUE(absl::StartsWith(answer, "HTTP/1.1 4") || absl::StartsWith(answer, "HTTP/1.1 5")) << head << "\n->\n"
+                                                                                                  << answer;
     EXPECT_FALSE(absl::StrContains(answer, "smuggled")) << head;
     EXPECT_EQ(served_, 0) << head;
   }

@@ -39,7 +39,8 @@ std::string Show(const Events& events) {
   return out;
 }
 
-std::string Filtered(AnswerFilter::Options options, std::vector<ChatEvent> in, FinishReason reason = FinishReason::FINISH_REASON_STOP) {
+std::string Filtered(AnswerFilter::Options options, std::vector<ChatEvent> in,
+                     FinishReason reason = FinishReason::FINISH_REASON_STOP) {
   AnswerFilter filter(std::move(options));
   Events out;
   for (ChatEvent& event : in) filter.Feed(std::move(event), out);
@@ -48,7 +49,8 @@ std::string Filtered(AnswerFilter::Options options, std::vector<ChatEvent> in, F
 }
 
 TEST(AnswerFilter, FourReasoningFormats) {
-  const std::vector<ChatEvent> in = {Reasoning("a"), Reasoning("b"), Text("x"), Text("y"), Reasoning("late"), Text("z")};
+  const std::vector<ChatEvent> in = {Reasoning("a"), Reasoning("b"),    Text("x"),
+                                     Text("y"),      Reasoning("late"), Text("z")};
   EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_THINK}, in), "<think:ab>xyz{1}");
   EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_TAGS}, in), "<think>ab</think>xyz{1}");
   EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_SEPARATE}, in), "(a)(b)xy(late)z{1}");
@@ -56,7 +58,9 @@ TEST(AnswerFilter, FourReasoningFormats) {
 }
 
 TEST(AnswerFilter, TheMarkIsClosedAlsoWithoutText) {
-  EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_THINK}, {Reasoning("a")}, FinishReason::FINISH_REASON_LENGTH), "<think:a>{2}");
+  EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_THINK}, {Reasoning("a")},
+                     FinishReason::FINISH_REASON_LENGTH),
+            "<think:a>{2}");
   EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_THINK}, {Text("x")}), "x{1}");
 }
 
@@ -75,7 +79,9 @@ TEST(AnswerFilter, StopSequencesInAnyPieces) {
 }
 
 TEST(AnswerFilter, AStopSequenceIsNotLookedForInReasoning) {
-  EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_TAGS, .stop = {"b"}}, {Reasoning("abc"), Text("xbz")}), "<think>abc</think>x{1}");
+  EXPECT_EQ(
+      Filtered({.format = ReasoningFormat::REASONING_FORMAT_TAGS, .stop = {"b"}}, {Reasoning("abc"), Text("xbz")}),
+      "<think>abc</think>x{1}");
 }
 
 TEST(AnswerFilter, TheTokenLimitEndsTheAnswer) {
@@ -105,8 +111,10 @@ TEST(AnswerFilter, CitationsMoveWithInjectedReasoning) {
   ChatEvent citation;
   citation.mutable_citation()->set_start(1);
   citation.mutable_citation()->set_end(1);
-  EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_THINK}, {Reasoning("né"), Text("x"), citation}), "<think:né>x[11-11]{1}");
-  EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_SEPARATE}, {Reasoning("né"), Text("x"), citation}), "(né)x[1-1]{1}");
+  EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_THINK}, {Reasoning("né"), Text("x"), citation}),
+            "<think:né>x[11-11]{1}");
+  EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_SEPARATE}, {Reasoning("né"), Text("x"), citation}),
+            "(né)x[1-1]{1}");
 }
 
 chat::v1::Usage UsageOf(std::vector<ChatEvent> in, std::vector<std::string> stop = {}) {

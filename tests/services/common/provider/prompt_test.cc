@@ -29,7 +29,8 @@ TEST(FlattenHistory, EveryTurnUnderItsRole) {
   Add(request, Role::ROLE_USER, "Hello");
   Add(request, Role::ROLE_ASSISTANT, "Bonjour");
   Add(request, Role::ROLE_USER, "How are you?");
-  EXPECT_EQ(*FlattenHistory(request), "[System]\nAnswer in French.\n\n[User]\nHello\n\n[Assistant]\nBonjour\n\n[User]\nHow are you?");
+  EXPECT_EQ(*FlattenHistory(request),
+            "[System]\nAnswer in French.\n\n[User]\nHello\n\n[Assistant]\nBonjour\n\n[User]\nHow are you?");
 }
 
 TEST(FlattenHistory, NobodyCanForgeATurn) {
@@ -55,7 +56,8 @@ TEST(FlattenHistory, ToolsAreRendered) {
   result.set_tool_call_id("c1");
   result.add_parts()->set_text("sunny");
   const std::string prompt = *FlattenHistory(request);
-  for (const char* part : {"weather?", "weather", "{\"city\":\"Rome\"}", "sunny"}) EXPECT_TRUE(absl::StrContains(prompt, part)) << prompt;
+  for (const char* part : {"weather?", "weather", "{\"city\":\"Rome\"}", "sunny"})
+    EXPECT_TRUE(absl::StrContains(prompt, part)) << prompt;
 }
 
 TEST(LastUserMessage, CountsWhatItLeavesOut) {

@@ -41,18 +41,27 @@ TEST(Validate, NamesTheField) {
       {"messages", [](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->set_text(""); }},
       {"messages[0].role", [](ChatRequest& r) { r.mutable_messages(0)->clear_role(); }},
       {"messages[0].content", [](ChatRequest& r) { r.mutable_messages(0)->clear_parts(); }},
-      {"messages[0].content[1]", [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_image()->set_url("https://x"); }, Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"messages[0].content[1]",
+       [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_image()->set_url("https://x"); },
+       Reason::REASON_UNSUPPORTED_PARAMETER},
       {"temperature", [](ChatRequest& r) { r.mutable_sampling()->set_temperature(2.1); }},
-      {"temperature", [](ChatRequest& r) { r.mutable_sampling()->set_temperature(std::numeric_limits<double>::quiet_NaN()); }},
+      {"temperature",
+       [](ChatRequest& r) { r.mutable_sampling()->set_temperature(std::numeric_limits<double>::quiet_NaN()); }},
       {"top_p", [](ChatRequest& r) { r.mutable_sampling()->set_top_p(-0.1); }},
       {"presence_penalty", [](ChatRequest& r) { r.mutable_sampling()->set_presence_penalty(3); }},
       {"frequency_penalty", [](ChatRequest& r) { r.mutable_sampling()->set_frequency_penalty(-3); }},
-      {"stop", [](ChatRequest& r) { for (int i = 0; i < 5; ++i) r.add_stop("s"); }},
+      {"stop",
+       [](ChatRequest& r) {
+         for (int i = 0; i < 5; ++i) r.add_stop("s");
+       }},
       {"stop", [](ChatRequest& r) { r.add_stop(""); }},
       {"max_completion_tokens", [](ChatRequest& r) { r.set_max_output_tokens(0); }},
       {"tools", [](ChatRequest& r) { r.add_tools()->set_name("f"); }, Reason::REASON_UNSUPPORTED_PARAMETER},
-      {"response_format", [](ChatRequest& r) { r.mutable_response_format()->set_kind(chat::v1::ResponseFormat::KIND_JSON_OBJECT); }, Reason::REASON_UNSUPPORTED_PARAMETER},
-      {"logprobs", [](ChatRequest& r) { r.add_unsupported()->set_field("logprobs"); }, Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"response_format",
+       [](ChatRequest& r) { r.mutable_response_format()->set_kind(chat::v1::ResponseFormat::KIND_JSON_OBJECT); },
+       Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"logprobs", [](ChatRequest& r) { r.add_unsupported()->set_field("logprobs"); },
+       Reason::REASON_UNSUPPORTED_PARAMETER},
   };
   for (const Row& row : rows) {
     const absl::Status status = Check(row.change);
@@ -75,12 +84,14 @@ TEST(Validate, WhatMayBeIgnoredIsIgnoredOnRequest) {
 TEST(ResolveModel, ByExactIdAlone) {
   ChatRequest request;
   EXPECT_EQ(DetailOf(ResolveModel(request).status()).field(), "model");
-  for (const char* id : {"deepseek", "deepseek-chat", "deepseek-reasoner", "deepseek-r1", "deepseek-v4-flash", "deepseek-v4-pro", "deepseek-chat-search", "deepseek-r1-search"}) {
+  for (const char* id : {"deepseek", "deepseek-chat", "deepseek-reasoner", "deepseek-r1", "deepseek-v4-flash",
+                         "deepseek-v4-pro", "deepseek-chat-search", "deepseek-r1-search"}) {
     request.set_model(id);
     ASSERT_TRUE(ResolveModel(request).ok()) << id;
     EXPECT_EQ((*ResolveModel(request))->id, id);
   }
-  for (const char* id : {"deepseek-", "DeepSeek-chat", "deepseek-chat ", "my-r1", "gpt-4", "deepseek-chat-search-search"}) {
+  for (const char* id :
+       {"deepseek-", "DeepSeek-chat", "deepseek-chat ", "my-r1", "gpt-4", "deepseek-chat-search-search"}) {
     request.set_model(id);
     EXPECT_EQ(ReasonOf(ResolveModel(request).status()), Reason::REASON_MODEL_NOT_FOUND) << id;
   }

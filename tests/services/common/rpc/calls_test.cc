@@ -81,7 +81,8 @@ class CallsTest : public ::testing::Test {
   template <typename Result>
   Result Run(std::function<asio::awaitable<Result>(Scope&)> body, absl::Duration limit = absl::Seconds(20)) {
     auto task = [&]() -> asio::awaitable<Result> {
-      Scope scope(co_await asio::this_coro::executor, std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(limit));
+      Scope scope(co_await asio::this_coro::executor,
+                  std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(limit));
       co_return co_await body(scope);
     };
     return asio::co_spawn(runtime_.Next(), task, asio::use_future).get();
@@ -94,7 +95,8 @@ class CallsTest : public ::testing::Test {
   }
   std::unique_ptr<ClientBidi<SignRequest, SignResponse>> StartSign(Scope& scope) {
     return ClientBidi<SignRequest, SignResponse>::Start(
-        scope, CallContext(), [&](grpc::ClientContext* client, auto* reactor) { signing_stub_->async()->Sign(client, reactor); });
+        scope, CallContext(),
+        [&](grpc::ClientContext* client, auto* reactor) { signing_stub_->async()->Sign(client, reactor); });
   }
 
   Runtime runtime_{{.threads = 2}};
@@ -244,8 +246,9 @@ TEST_F(CallsTest, AnExceptionInTheBodyIsAnInternalErrorOfThatCallAlone) {
 TEST_F(CallsTest, AnUnaryCallAnswers) {
   std::function<asio::awaitable<std::string>(Scope&)> body = [this](Scope& scope) -> asio::awaitable<std::string> {
     auto response = co_await CallUnary<chat::v1::ListModelsResponse>(
-        scope, CallContext(), chat::v1::ListModelsRequest(),
-        [&](auto* client, auto* request, auto* out, auto done) { chat_stub_->async()->ListModels(client, request, out, done); });
+        scope, CallContext(), chat::v1::ListModelsRequest(), [&](auto* client, auto* request, auto* out, auto done) {
+          chat_stub_->async()->ListModels(client, request, out, done);
+        });
     co_return response.ok() ? response->models(0).id() : response.status().ToString();
   };
   EXPECT_EQ(Run(body), "only");

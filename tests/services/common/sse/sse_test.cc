@@ -18,7 +18,9 @@ std::string Decode(const std::vector<absl::string_view>& pieces) {
   return out;
 }
 
-constexpr char kStream[] = "\xEF\xBB\xBF: comment\nevent: a\ndata: one\n\ndata:two\ndata:  three\n\nid: 7\nretry: 1\ndata: x\n\ndata\n\n:\n\nunknown: y\n\ndata: 末\n\n";
+constexpr char kStream[] =
+    "\xEF\xBB\xBF: comment\nevent: a\ndata: one\n\ndata:two\ndata:  three\n\nid: 7\nretry: 1\ndata: "
+    "x\n\ndata\n\n:\n\nunknown: y\n\ndata: 末\n\n";
 constexpr char kEvents[] = "<a|one><|two\n three><|x><|><|末>";
 
 TEST(SseDecoder, EverySplitAndEveryLineEnd) {

@@ -10,10 +10,14 @@
 namespace switchyard {
 namespace {
 
-std::string Nested(int depth) { return std::string(static_cast<size_t>(depth), '[') + std::string(static_cast<size_t>(depth), ']'); }
+std::string Nested(int depth) {
+  return std::string(static_cast<size_t>(depth), '[') + std::string(static_cast<size_t>(depth), ']');
+}
 
 TEST(ParseJson, RefusesWhatIsNotJson) {
-  for (const std::string& bad : {std::string(), std::string("{"), std::string("{}x"), std::string("{'a':1}"), std::string("[1,]"), std::string("NaN"), std::string("\"\xff\""), std::string("01"), Nested(65)}) {
+  for (const std::string& bad :
+       {std::string(), std::string("{"), std::string("{}x"), std::string("{'a':1}"), std::string("[1,]"),
+        std::string("NaN"), std::string("\"\xff\""), std::string("01"), Nested(65)}) {
     EXPECT_EQ(ParseJson(bad).status().code(), absl::StatusCode::kInvalidArgument) << bad;
   }
   EXPECT_TRUE(ParseJson(Nested(63)).ok());
@@ -35,7 +39,9 @@ TEST(JsonReader, SaysWhatIsWrongWhere) {
   EXPECT_EQ(**reader.OptionalDouble("n"), 3.0);
   EXPECT_FALSE((*reader.OptionalBool("z")).has_value());
   EXPECT_FALSE((*reader.OptionalString("absent")).has_value());
-  for (const absl::Status& status : {reader.String("n").status(), reader.String("absent").status(), reader.OptionalBool("s").status(), reader.OptionalInt("f").status(), reader.OptionalInt("big").status()}) {
+  for (const absl::Status& status :
+       {reader.String("n").status(), reader.String("absent").status(), reader.OptionalBool("s").status(),
+        reader.OptionalInt("f").status(), reader.OptionalInt("big").status()}) {
     EXPECT_EQ(ReasonOf(status), Reason::REASON_INVALID_REQUEST) << status;
     EXPECT_TRUE(absl::StartsWith(DetailOf(status).field(), "outer.")) << status;
     EXPECT_TRUE(absl::StrContains(status.message(), DetailOf(status).field())) << status;
@@ -54,7 +60,8 @@ TEST(AppendJsonString, EveryCharacterComesBack) {
 
 TEST(Utf8, ValidAndNot) {
   for (const char* good : {"", "a", "é", "中", "😀", "\xF4\x8F\xBF\xBF"}) EXPECT_TRUE(IsValidUtf8(good)) << good;
-  for (const char* bad : {"\x80", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE4\xB8", "a\xFF"}) EXPECT_FALSE(IsValidUtf8(bad));
+  for (const char* bad : {"\x80", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE4\xB8", "a\xFF"})
+    EXPECT_FALSE(IsValidUtf8(bad));
   EXPECT_EQ(CountCodePoints("aé中😀"), 4);
   EXPECT_EQ(ReplaceInvalidUtf8("a\xFF\xE4\xB8z"), "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz");
   EXPECT_TRUE(IsValidUtf8(ReplaceInvalidUtf8("\xF0\x9F\x98")));
@@ -62,7 +69,10 @@ TEST(Utf8, ValidAndNot) {
 
 TEST(CleanQuote, IsShortAndTame) {
   EXPECT_EQ(CleanQuote("fine", 10), "fine");
-  const std::string quote = CleanQuote("a\r\n\x1b[31mb\xE2\x80\xAE" "c", 100);
+  const std::string quote = CleanQuote(
+      "a\r\n\x1b[31mb\xE2\x80\xAE"
+      "c",
+      100);
   for (const char c : quote) EXPECT_GE(static_cast<unsigned char>(c), 0x20) << quote;
   EXPECT_LE(CountCodePoints(CleanQuote(std::string(5000, 'x'), 20)), 21);
 }

@@ -92,7 +92,8 @@ TEST_F(SigningClientTest, OneStreamSolvesSeveralChallenges) {
   Run([&](Scope& scope) -> asio::awaitable<void> {
     auto stream = client_->Open(scope, CallContext());
     for (int64_t answer = 990; answer < 1000; ++answer) {
-      auto proof = co_await stream->SolveDeepSeek(Challenge(answer, 1000, absl::Now()), absl::Now() + absl::Milliseconds(900));
+      auto proof =
+          co_await stream->SolveDeepSeek(Challenge(answer, 1000, absl::Now()), absl::Now() + absl::Milliseconds(900));
       EXPECT_TRUE(proof.ok()) << proof.status();
       if (proof.ok()) {
         EXPECT_EQ(proof->answer(), answer);
@@ -142,10 +143,12 @@ TEST_F(SigningClientTest, ItsDeadlineEndsAJobOnTime) {
 TEST_F(SigningClientTest, AFullQueueIsAnOverload) {
   Host(service_);
   absl::Notification started, go_on;
-  ASSERT_TRUE(pool_.Submit([&] {
-    started.Notify();
-    go_on.WaitForNotification();
-  }).ok());
+  ASSERT_TRUE(pool_
+                  .Submit([&] {
+                    started.Notify();
+                    go_on.WaitForNotification();
+                  })
+                  .ok());
   started.WaitForNotification();
   ASSERT_TRUE(pool_.Submit([] {}).ok());
   const Proof proof = Solve(Challenge(1, 10, absl::Now()));

@@ -57,7 +57,8 @@ TEST_P(EveryKernel, AnswersEveryVector) {
     auto proof = SolveDeepSeek(Challenge(vector), kNever, GetParam().search);
     if (vector.at("answer").is_null()) {
       EXPECT_FALSE(proof.ok());
-      EXPECT_TRUE(absl::IsInvalidArgument(proof.status()) || absl::IsFailedPrecondition(proof.status())) << proof.status();
+      EXPECT_TRUE(absl::IsInvalidArgument(proof.status()) || absl::IsFailedPrecondition(proof.status()))
+          << proof.status();
     } else {
       ASSERT_TRUE(proof.ok()) << proof.status();
       EXPECT_EQ(proof->answer(), vector.at("answer").as_int64());
@@ -73,7 +74,8 @@ TEST_P(EveryKernel, FindsTheFirstAndLastNumberOfEveryLength) {
     challenge.set_expire_at_ms(1793000300000);
     challenge.set_difficulty(answer + 1);
     const auto digest = DeepSeekHash(absl::StrCat(challenge.salt(), "_", challenge.expire_at_ms(), "_", answer));
-    challenge.set_challenge(absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), 32)));
+    challenge.set_challenge(
+        absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), 32)));
     auto proof = SolveDeepSeek(challenge, kNever, GetParam().search);
     ASSERT_TRUE(proof.ok()) << answer << ": " << proof.status();
     EXPECT_EQ(proof->answer(), answer);
@@ -92,7 +94,8 @@ TEST_P(EveryKernel, FindsNumbersAtEveryOffsetInTheBlock) {
     challenge.set_expire_at_ms(1793000300000);
     challenge.set_difficulty(200);
     const auto digest = DeepSeekHash(absl::StrCat(challenge.salt(), "_", challenge.expire_at_ms(), "_", 137));
-    challenge.set_challenge(absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), 32)));
+    challenge.set_challenge(
+        absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), 32)));
     auto proof = SolveDeepSeek(challenge, kNever, GetParam().search);
     ASSERT_TRUE(proof.ok()) << salt;
     EXPECT_EQ(proof->answer(), 137);
@@ -123,7 +126,8 @@ INSTANTIATE_TEST_SUITE_P(, EveryKernel, ::testing::ValuesIn(SearchKernels()),
 TEST(DeepSeekHashTest, EqualsEveryDigest) {
   for (const json::value& vector : Vectors().at("digests").as_array()) {
     const auto digest = DeepSeekHash(absl::HexStringToBytes(Text(vector, "input_hex")));
-    EXPECT_EQ(absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), 32)), Text(vector, "digest_hex"));
+    EXPECT_EQ(absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), 32)),
+              Text(vector, "digest_hex"));
   }
 }
 

@@ -1,5 +1,6 @@
-// DeepSeekHashV1 against a plain reading of the standard, and the search kernels against the hash: those of this processor,
-// and the shared text over eight emulated lanes, so that what the AVX-512 kernel does is tested on any machine.
+// DeepSeekHashV1 against a plain reading of the standard, and the search kernels against the hash: those of this
+// processor, and the shared text over eight emulated lanes, so that what the AVX-512 kernel does is tested on any
+// machine.
 #include "services/signing/schemes/keccak.h"
 
 #include <gmock/gmock.h>
@@ -214,7 +215,8 @@ TEST_P(EverySearch, FindsANumberOfAnyLengthAtAnyPlace) {
       const uint64_t before = std::min<uint64_t>(number - lowest, random() % 40);
       const uint64_t after = std::min<uint64_t>(power * 10 - 1 - number, random() % 40);
       const uint64_t first = number - before;
-      ASSERT_EQ(GetParam().search(job, first, before + 1 + after), static_cast<int64_t>(number)) << digits << " at " << offset;
+      ASSERT_EQ(GetParam().search(job, first, before + 1 + after), static_cast<int64_t>(number))
+          << digits << " at " << offset;
       ASSERT_EQ(GetParam().search(job, number, 1), static_cast<int64_t>(number));
       ASSERT_EQ(GetParam().search(job, first, before), -1) << "the number itself is out of bounds";
       ASSERT_EQ(GetParam().search(job, number + 1, after), -1);
