@@ -29,17 +29,12 @@ namespace {
 constexpr absl::Duration kCleanUpLimit = absl::Seconds(15);
 constexpr absl::Duration kHurriedCleanUpLimit = absl::Milliseconds(500);
 
-using MakeProvider = std::unique_ptr<Provider> (*)(const Config& config, HttpClient& http);
 struct PlatformRow {
   absl::string_view name;
-  MakeProvider make;
+  std::unique_ptr<Provider> (*make)(const Config& config, const ProviderTools& tools);
 };
 constexpr std::array kPlatforms = {
-    PlatformRow{"deepseek",
-                [](const Config& config, HttpClient& http) -> std::unique_ptr<Provider> {
-                  return std::make_unique<deepseek::DeepSeekProvider>(deepseek::Settings::From(config), http,
-                                                                      SystemClock::Get());
-                }},
+    PlatformRow{deepseek::kPlatform, &MakeProvider<deepseek::DeepSeekProvider>},
 };
 
 /// Members are made in the order of their declaration and ended in the opposite one.
@@ -61,14 +56,16 @@ class Relay final : public RunningProgram {
     if (chat_host_) chat_host_->Shutdown(absl::ZeroDuration());
     // What the last turns opened on the platforms is undone with the other services still there.
     if (chat_) chat_->FinishCleanUps(hurried_ ? kHurriedCleanUpLimit : kCleanUpLimit);
-    if (inner_host_) inner_host_->Shutdown(absl::ZeroDuration());
+    if (session_host_) session_host_->Shutdown(absl::ZeroDuration());
+    if (signing_host_) signing_host_->Shutdown(absl::ZeroDuration());
     pool_.reset();
     if (runtime_) runtime_->Stop();
     if (http_) http_->CloseIdle();  // kept connections belong to the loops, and those go first
     chat_host_.reset();
     chat_.reset();
-    inner_host_.reset();
+    session_host_.reset();
     sessions_.reset();
+    signing_host_.reset();
   }
 
   std::string Greeting() const override {
@@ -94,17 +91,19 @@ class Relay final : public RunningProgram {
     if (!http.ok()) return http.status();
     http_ = *std::move(http);
     runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
-    auto sessions = SessionHost::Start(config, *runtime_, *http_);
-    if (!sessions.ok()) return sessions.status();
-    sessions_ = *std::move(sessions);
     pool_ = std::make_unique<CpuPool>(CpuPool::Options{config.signing.threads, config.signing.queue_depth});
     signing_ = std::make_unique<SigningService>(*runtime_, *pool_, SystemClock::Get());
-    auto host =
-        ServerHost::Start({.listen = "", .reflection = config.reflection}, {signing_.get(), &sessions_->service()});
-    if (!host.ok()) return host.status();
-    inner_host_ = *std::move(host);
-    session_client_ = std::make_unique<SessionClient>(inner_host_->InProcessChannel());
-    signing_client_ = std::make_unique<SigningClient>(inner_host_->InProcessChannel());
+    auto signing_host = ServerHost::Start({.listen = "", .reflection = config.reflection}, {signing_.get()});
+    if (!signing_host.ok()) return signing_host.status();
+    signing_host_ = *std::move(signing_host);
+    signing_client_ = std::make_unique<SigningClient>(signing_host_->InProcessChannel());
+    auto sessions = SessionHost::Start(config, *runtime_, *http_, *signing_client_);
+    if (!sessions.ok()) return sessions.status();
+    sessions_ = *std::move(sessions);
+    auto session_host = ServerHost::Start({.listen = "", .reflection = config.reflection}, {&sessions_->service()});
+    if (!session_host.ok()) return session_host.status();
+    session_host_ = *std::move(session_host);
+    session_client_ = std::make_unique<SessionClient>(session_host_->InProcessChannel());
     return absl::OkStatus();
   }
 
@@ -115,8 +114,9 @@ class Relay final : public RunningProgram {
     chat_ = std::make_unique<ChatService>(ChatService::Dependencies{*runtime_, *session_client_, *signing_client_,
                                                                     *http_, SystemClock::Get(), SystemRandom::Get()},
                                           options);
+    const ProviderTools tools{*http_, *signing_client_, SystemClock::Get(), SystemRandom::Get()};
     for (const PlatformRow& platform : kPlatforms) {
-      if (config.providers.at(std::string(platform.name)).enabled) chat_->Add(platform.make(config, *http_));
+      if (config.providers.at(std::string(platform.name)).enabled) chat_->Add(platform.make(config, tools));
     }
     auto host = ServerHost::Start({.listen = config.chat_listen, .reflection = config.reflection}, {chat_.get()});
     if (!host.ok()) return host.status();
@@ -131,10 +131,11 @@ class Relay final : public RunningProgram {
   std::unique_ptr<SigningClient> signing_client_;
   std::unique_ptr<ChatClient> chat_client_;
   std::unique_ptr<Runtime> runtime_;
-  std::unique_ptr<SessionHost> sessions_;
   std::unique_ptr<CpuPool> pool_;
   std::unique_ptr<SigningService> signing_;
-  std::unique_ptr<ServerHost> inner_host_;
+  std::unique_ptr<ServerHost> signing_host_;
+  std::unique_ptr<SessionHost> sessions_;
+  std::unique_ptr<ServerHost> session_host_;
   std::unique_ptr<ChatService> chat_;
   std::unique_ptr<ServerHost> chat_host_;
   std::unique_ptr<EdgeHost> edge_;

@@ -3,9 +3,5 @@
 
 int main(int argc, char** argv) {
   using namespace switchyard;  // NOLINT(google-build-using-namespace)
-  return ProviderMain(
-      argc, argv,
-      {.platform = deepseek::kPlatform, .make = [](const Config& config, HttpClient& http, const Clock& clock) {
-         return std::make_unique<deepseek::DeepSeekProvider>(deepseek::Settings::From(config), http, clock);
-       }});
+  return ProviderMain(argc, argv, {.platform = deepseek::kPlatform, .make = &MakeProvider<deepseek::DeepSeekProvider>});
 }

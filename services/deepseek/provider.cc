@@ -236,8 +236,8 @@ asio::awaitable<absl::Status> Perform(HttpClient& http, Scope& scope, HttpReques
 
 }  // namespace
 
-DeepSeekProvider::DeepSeekProvider(Settings settings, HttpClient& http, const Clock& clock)
-    : settings_(std::move(settings)), http_(http), clock_(clock) {}
+DeepSeekProvider::DeepSeekProvider(Settings settings, const ProviderTools& tools)
+    : settings_(std::move(settings)), http_(tools.http), clock_(tools.clock) {}
 
 asio::awaitable<absl::StatusOr<FinishReason>> DeepSeekProvider::Run(Turn& turn) {
   Exchange exchange(settings_, clock_, turn);

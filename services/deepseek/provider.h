@@ -3,19 +3,18 @@
 // Thread-safe.
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include "services/common/provider/provider.h"
-#include "services/common/time/clock.h"
 #include "services/deepseek/platform.h"
 
 namespace switchyard::deepseek {
 
 class DeepSeekProvider final : public Provider {
  public:
-  /// `http` and `clock` outlive it.
-  DeepSeekProvider(Settings settings, HttpClient& http, const Clock& clock);
+  using Settings = deepseek::Settings;
+
+  DeepSeekProvider(Settings settings, const ProviderTools& tools);
 
   absl::string_view platform() const override { return kPlatform; }
   boost::asio::awaitable<absl::StatusOr<FinishReason>> Run(Turn& turn) override;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "boost/asio/post.hpp"
 #include "boost/asio/steady_timer.hpp"
+#include "services/common/config/platforms.h"
 #include "services/common/log/log.h"
 #include "services/common/status/reason.h"
 
@@ -38,7 +39,8 @@ absl::Status Accounts::Load(const Config& config) {
 
   absl::MutexLock lock(&mutex_);
   for (const auto& [name, provider] : config.providers) {
-    auto refresher = MakeRefresher(name, provider, dependencies_.http);
+    auto refresher = MakeRefresher(
+        name, provider, {dependencies_.http, dependencies_.signing, dependencies_.clock, dependencies_.random});
     if (!provider.enabled || refresher == nullptr) continue;
     refreshers_[name] = std::move(refresher);
     limits_[name] = provider;
@@ -458,7 +460,7 @@ std::optional<Accounts::Checkable> Accounts::ForCheck(const std::string& label) 
   absl::MutexLock lock(&mutex_);
   const auto found = accounts_.find(label);
   if (found == accounts_.end() || found->second.own) return std::nullopt;
-  return Checkable{found->second.token, refreshers_.at(found->second.platform).get()};
+  return Checkable{found->second.token, found->second.identity, refreshers_.at(found->second.platform).get()};
 }
 
 StoredAccount Accounts::ToStored(const std::string& label, const Account& account) {

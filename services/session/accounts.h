@@ -37,6 +37,7 @@ class Accounts {
     Store& store;
     const Sealer& sealer;
     HttpClient& http;
+    SigningClient& signing;
     const Clock& clock;
     Random& random;
   };
@@ -111,6 +112,7 @@ class Accounts {
   /// For a check: the account's token and the platform's refresher. nullopt for an unknown account.
   struct Checkable {
     Secret token;
+    Identity identity;
     const Refresher* refresher;
   };
   std::optional<Checkable> ForCheck(const std::string& account) const;

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/common/program/from_config.h"
 #include "services/common/program/program.h"
+#include "services/common/rpc/channel.h"
 #include "services/common/rpc/server_host.h"
 #include "services/session/session_host.h"
 
@@ -18,7 +19,8 @@ class Running final : public RunningProgram {
     if (!http.ok()) return http.status();
     self->http_ = *std::move(http);
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
-    auto sessions = SessionHost::Start(config, *self->runtime_, *self->http_);
+    self->signing_ = std::make_unique<SigningClient>(MakeChannel(config.signing.target));
+    auto sessions = SessionHost::Start(config, *self->runtime_, *self->http_, *self->signing_);
     if (!sessions.ok()) return sessions.status();
     self->sessions_ = *std::move(sessions);
     auto host = ServerHost::Start({.listen = config.SessionListen(), .reflection = config.reflection},
@@ -43,6 +45,7 @@ class Running final : public RunningProgram {
 
  private:
   std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<SigningClient> signing_;
   std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<SessionHost> sessions_;
   std::unique_ptr<ServerHost> host_;

@@ -1,6 +1,6 @@
 // The session service with all that it stands on, in the order in which that comes and goes.
 //
-//   auto sessions = SessionHost::Start(config, runtime, http);
+//   auto sessions = SessionHost::Start(config, runtime, http, signing);
 //   ServerHost::Start({.listen = …}, {&(*sessions)->service()});
 //   … runtime.Stop(); sessions->reset();
 #pragma once
@@ -15,6 +15,7 @@
 #include "services/session/seal.h"
 #include "services/session/session_service.h"
 #include "services/session/store.h"
+#include "services/signing/client/signing_client.h"
 
 namespace switchyard {
 
@@ -23,7 +24,8 @@ class SessionHost {
  public:
   /// Makes the state directory (mode 0700) where it does not exist. Errors name the file: PERMISSION_DENIED, DATA_LOSS,
   /// INVALID_ARGUMENT, FAILED_PRECONDITION, UNAVAILABLE.
-  static absl::StatusOr<std::unique_ptr<SessionHost>> Start(const Config& config, Runtime& runtime, HttpClient& http);
+  static absl::StatusOr<std::unique_ptr<SessionHost>> Start(const Config& config, Runtime& runtime, HttpClient& http,
+                                                            SigningClient& signing);
 
   SessionService& service() { return *service_; }
 

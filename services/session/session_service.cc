@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "boost/asio/post.hpp"
 #include "services/common/async/rendezvous.h"
+#include "services/common/config/platforms.h"
 #include "services/common/status/reason.h"
 #include "services/session/client/outcome.h"
 #include "services/session/conversation_id.h"
@@ -294,7 +295,7 @@ asio::awaitable<absl::StatusOr<CheckAccountResponse>> SessionService::CheckNow(E
     Scope whole(executor);
     Scope bounded(whole, kCheckLimit,
                   MakeError(Reason::REASON_DEADLINE, "The platform did not answer the check in time."));
-    checked = co_await account->refresher->Check(bounded, account->token);
+    checked = co_await account->refresher->Check(bounded, account->token, account->identity);
   }
   const ReportOutcome outcome = OutcomeOf(checked);
   CheckAccountResponse response;

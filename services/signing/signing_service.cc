@@ -12,6 +12,8 @@
 #include "services/common/async/event.h"
 #include "services/common/rpc/server_call.h"
 #include "services/signing/schemes/deepseek_pow.h"
+#include "services/signing/schemes/minimax_sign.h"
+#include "services/signing/schemes/zhipu_sign.h"
 
 namespace switchyard {
 namespace {
@@ -66,23 +68,28 @@ absl::StatusOr<signing::v1::DeepSeekProof> Solve(const signing::v1::DeepSeekProo
   return SolveDeepSeek(challenge, cancelled);
 }
 
+template <typename Result>
+void SetResult(SignResponse& response, Result& field, absl::StatusOr<Result> result) {
+  if (result.ok()) {
+    field = *std::move(result);
+  } else {
+    SetError(response, result.status());
+  }
+}
+
 /// Computes one job, on a pool thread.
 SignResponse Compute(const Job& job, absl::Time now, const std::atomic<bool>& cancelled) {
   SignResponse response;
   response.set_id(job.id());
   switch (job.input_case()) {
-    case Job::kDeepseekProofOfWork: {
-      auto proof = Solve(job.deepseek_proof_of_work(), now, cancelled);
-      if (proof.ok()) {
-        *response.mutable_deepseek_proof() = *std::move(proof);
-      } else {
-        SetError(response, proof.status());
-      }
+    case Job::kDeepseekProofOfWork:
+      SetResult(response, *response.mutable_deepseek_proof(), Solve(job.deepseek_proof_of_work(), now, cancelled));
       break;
-    }
     case Job::kZhipuSignature:
+      SetResult(response, *response.mutable_zhipu_signature(), SignZhipu(job.zhipu_signature()));
+      break;
     case Job::kMinimaxSignature:
-      SetError(response, absl::UnimplementedError("this service does not know the scheme"));
+      SetResult(response, *response.mutable_minimax_signature(), SignMiniMax(job.minimax_signature()));
       break;
     case Job::INPUT_NOT_SET:
       SetError(response, absl::InvalidArgumentError("the job has no input"));

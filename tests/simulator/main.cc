@@ -3,11 +3,15 @@
 
 #include <array>
 #include <cstdio>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "services/common/async/runtime.h"
 #include "services/common/log/log.h"
+#include "tests/simulator/deepseek/server.h"
 #include "tests/simulator/simulator.h"
 
 namespace {
@@ -71,7 +75,9 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
-  simulator::Simulator simulator(deepseek);
+  std::vector<std::unique_ptr<simulator::Platform>> platforms;
+  platforms.push_back(std::make_unique<simulator::deepseek::Server>(deepseek));
+  simulator::Simulator simulator(std::move(platforms));
   switchyard::Runtime runtime({threads});
   switchyard::HttpServerOptions options;
   options.host = host;

@@ -1,8 +1,10 @@
 #include "tests/simulator/simulator.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -24,10 +26,11 @@ switchyard::HttpHandler Simulator::Handler() {
 }
 
 asio::awaitable<void> Simulator::Serve(HttpServerRequest& request, HttpResponder& responder) {
-  const std::string deepseek = "/deepseek";
-  if (absl::StartsWith(request.path, deepseek + "/")) {
-    const std::string path = request.path.substr(deepseek.size());
-    co_await deepseek_.Serve(path, request, responder);
+  for (const auto& platform : platforms_) {
+    const std::string prefix = "/" + platform->name();
+    if (request.path != prefix && !absl::StartsWith(request.path, prefix + "/")) continue;
+    const std::string path = request.path == prefix ? "/" : request.path.substr(prefix.size());
+    co_await platform->Serve(path, request, responder);
     co_return;
   }
   if (absl::StartsWith(request.path, "/_control/")) {
@@ -68,12 +71,22 @@ asio::awaitable<void> Simulator::Plain(HttpServerRequest& request, HttpResponder
 asio::awaitable<void> Simulator::Control(HttpServerRequest& request, HttpResponder& responder) {
   int status = 200;
   std::string body = "{}";
-  if (request.path == "/_control/state") {
-    json::object state{{"deepseek", deepseek_.State()}};
+  const std::string command = request.path.substr(std::string("/_control/").size());
+  const auto named = std::find_if(platforms_.begin(), platforms_.end(),
+                                  [&](const auto& platform) { return platform->name() == command; });
+  if (command == "state") {
+    json::object state;
+    for (const auto& platform : platforms_) state[platform->name()] = platform->State();
     body = json::serialize(state);
-  } else if (request.path == "/_control/reset") {
-    deepseek_.Reset();
-  } else if (request.path == "/_control/deepseek") {
+  } else if (command == "credentials") {
+    const int number = ParseScript(request.query).Number("number", 1);
+    json::object credentials;
+    for (const auto& platform : platforms_)
+      credentials[absl::AsciiStrToUpper(platform->name()) + "_TOKEN"] = platform->Credential(number);
+    body = json::serialize(credentials);
+  } else if (command == "reset") {
+    for (const auto& platform : platforms_) platform->Reset();
+  } else if (named != platforms_.end()) {
     json::error_code error;
     const json::value plan = json::parse(request.body, error);
     const json::object* object = plan.if_object();
@@ -83,7 +96,7 @@ asio::awaitable<void> Simulator::Control(HttpServerRequest& request, HttpRespond
     } else {
       const json::value* account = object->if_contains("account");
       const json::value* times = object->if_contains("times");
-      deepseek_.Plan(account == nullptr ? "" : std::string(account->as_string().c_str()),
+      (*named)->Plan(account == nullptr ? "" : std::string(account->as_string().c_str()),
                      ParseScript(script->get_string().c_str()),
                      times == nullptr ? 1 : static_cast<int>(times->as_int64()));
     }

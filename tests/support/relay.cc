@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
@@ -32,38 +33,57 @@ SimulatedPlatforms::SimulatedPlatforms()
     : process_({"tests/simulator/switchyard-simulator", "--listen", "127.0.0.1:0", "--difficulty", "500"}, {}),
       port_(process_.PortAfter("on http://127.0.0.1:")) {}
 
-std::string SimulatedPlatforms::deepseek_url() const { return absl::StrCat("http://127.0.0.1:", port_, "/deepseek"); }
-
-json::object SimulatedPlatforms::State() const {
-  const json::value state = Parse(Fetch(port_, "GET", "/_control/state").body);
-  return state.is_object() ? state.at("deepseek").as_object() : json::object();
+std::string SimulatedPlatforms::url(const std::string& platform) const {
+  return absl::StrCat("http://127.0.0.1:", port_, "/", platform);
 }
 
-int64_t SimulatedPlatforms::Count(const std::string& name) const {
-  const json::object state = State();
+Variables SimulatedPlatforms::Credentials(int number) const {
+  const json::value credentials =
+      Parse(Fetch(port_, "GET", absl::StrCat("/_control/credentials?number=", number)).body);
+  Variables variables;
+  for (const auto& entry : credentials.as_object()) variables[entry.key()] = entry.value().as_string().c_str();
+  return variables;
+}
+
+json::object SimulatedPlatforms::State(const std::string& platform) const {
+  const json::value state = Parse(Fetch(port_, "GET", "/_control/state").body);
+  return state.is_object() ? state.at(platform).as_object() : json::object();
+}
+
+int64_t SimulatedPlatforms::Count(const std::string& name, const std::string& platform) const {
+  const json::object state = State(platform);
   const json::value* count = state.at("counts").as_object().if_contains(name);
   return count == nullptr ? 0 : count->as_int64();
 }
 
-std::string SimulatedPlatforms::Violations() const {
-  const json::object state = State();
+std::string SimulatedPlatforms::Violations(const std::string& platform) const {
+  const json::object state = State(platform);
   return state.at("violations").as_array().empty() ? std::string() : json::serialize(state.at("violations"));
 }
 
-int64_t SimulatedPlatforms::OpenConversations() const { return State().at("open_conversations").to_number<int64_t>(); }
+int64_t SimulatedPlatforms::OpenConversations(const std::string& platform) const {
+  return State(platform).at("open_conversations").to_number<int64_t>();
+}
 
-void SimulatedPlatforms::Plan(const std::string& script, int times, const std::string& account) const {
+void SimulatedPlatforms::Plan(const std::string& script, int times, const std::string& account,
+                              const std::string& platform) const {
   json::object plan{{"script", script}, {"times", times}};
   if (!account.empty()) plan["account"] = account;
-  EXPECT_EQ(Fetch(port_, "POST", "/_control/deepseek", json::serialize(plan)).status, 200);
+  EXPECT_EQ(Fetch(port_, "POST", absl::StrCat("/_control/", platform), json::serialize(plan)).status, 200);
 }
 
 Variables RelayVariables(const SimulatedPlatforms& platforms, const std::string& state_dir) {
-  return {{"DEEPSEEK_TOKEN", "sim-canary-token-1"},
-          {"SWITCHYARD_PROVIDERS__DEEPSEEK__BASE_URL", platforms.deepseek_url()},
-          {"SWITCHYARD_PROVIDERS__DEEPSEEK__SPACING", "0s"},
-          {"SWITCHYARD_CHAT__LISTEN", "127.0.0.1:0"},
-          {"SWITCHYARD_STATE_DIR", state_dir}};
+  Variables variables = platforms.Credentials();
+  for (const auto& [name, credential] : Variables(variables)) {
+    const std::string platform = name.substr(0, name.find('_'));
+    const std::string at = absl::StrCat("SWITCHYARD_PROVIDERS__", platform, "__");
+    variables[at + "BASE_URL"] = platforms.url(absl::AsciiStrToLower(platform));
+    variables[at + "SPACING"] = "0s";
+  }
+  variables["DEEPSEEK_TOKEN"] = "sim-canary-token-1";
+  variables["SWITCHYARD_CHAT__LISTEN"] = "127.0.0.1:0";
+  variables["SWITCHYARD_STATE_DIR"] = state_dir;
+  return variables;
 }
 
 Relay::Relay(const SimulatedPlatforms& platforms, Variables more, std::string state_dir)

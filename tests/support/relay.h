@@ -19,21 +19,25 @@ class SimulatedPlatforms {
   SimulatedPlatforms();
 
   int port() const { return port_; }
-  std::string deepseek_url() const;
-  boost::json::object State() const;  // of DeepSeek
-  int64_t Count(const std::string& name) const;
+  std::string url(const std::string& platform = "deepseek") const;
+  /// {"KIMI_TOKEN": …}: simulated account `number` of every platform.
+  Variables Credentials(int number = 1) const;
+  boost::json::object State(const std::string& platform = "deepseek") const;
+  int64_t Count(const std::string& name, const std::string& platform = "deepseek") const;
   /// What a client did that the platform would not like, as text; empty if nothing.
-  std::string Violations() const;
-  int64_t OpenConversations() const;
+  std::string Violations(const std::string& platform = "deepseek") const;
+  int64_t OpenConversations(const std::string& platform = "deepseek") const;
   /// The next `times` completions follow `script`.
-  void Plan(const std::string& script, int times = 1, const std::string& account = "") const;
+  void Plan(const std::string& script, int times = 1, const std::string& account = "",
+            const std::string& platform = "deepseek") const;
 
  private:
   Process process_;
   int port_;
 };
 
-/// What every relay here is started with: simulated DeepSeek, one account, no pause between turns, a state of its own.
+/// What every relay here is started with: the simulated platforms, one account each, no pause between turns, a state of
+/// its own.
 Variables RelayVariables(const SimulatedPlatforms& platforms, const std::string& state_dir);
 
 /// The all-in-one.

@@ -25,7 +25,8 @@ struct ModelEntry {
   int64_t max_prompt_chars = 0;
 };
 
-/// nullptr if there is no such model. Exact match; no aliases, no guessing.
+/// nullptr if there is no such model. Exact match; no aliases, no guessing. 24 lower-case hex digits are an assistant
+/// of Zhipu: one entry for all of them, which AllModels() does not have; the id itself is in the request.
 const ModelEntry* FindModel(absl::string_view id);
 
 /// Every model, platforms in the order of the documentation.

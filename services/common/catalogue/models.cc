@@ -1,47 +1,159 @@
 // THE model table.
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "services/common/catalogue/catalogue.h"
 
 namespace switchyard {
 namespace {
 
-// DeepSeek. No model name is on the wire; three fields decide: model_type, thinking_enabled and search_enabled. Each id
-// has a twin with the suffix "-search". Source: protocol notes of DeepSeek, sections 1.2 and 1.3 (prompt limits: one
-// source).
+// A model and the twins that its name has: "-thinking" thinks, "-search" searches, "-thinking-search" does both.
+struct Row {
+  absl::string_view id;
+  absl::string_view upstream;
+  unsigned traits = 0;
+  int64_t max_prompt_chars = 0;
+};
+enum Trait : unsigned {
+  kThinks = 1,
+  kSearches = 2,
+  kSees = 4,          // takes images
+  kThinkingTwin = 8,  // "-thinking"
+  kSearchTwin = 16,   // "-search"
+};
+constexpr unsigned kTwins = kThinkingTwin | kSearchTwin;
+
+// No model name is on the wire; three fields decide: model_type, thinking_enabled and search_enabled. Source: protocol
+// notes of DeepSeek, sections 1.2 and 1.3 (prompt limits: one source).
 constexpr int64_t kDeepSeekPrompt = 2'621'440;
 constexpr int64_t kDeepSeekExpertPrompt = 163'840;
 constexpr std::array kDeepSeek = {
-    ModelEntry{"deepseek", "deepseek", "default", false, false, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-search", "deepseek", "default", false, true, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-chat", "deepseek", "default", false, false, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-chat-search", "deepseek", "default", false, true, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-default", "deepseek", "default", false, false, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-default-search", "deepseek", "default", false, true, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-v3", "deepseek", "default", false, false, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-v3-search", "deepseek", "default", false, true, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-v4-flash", "deepseek", "default", false, false, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-v4-flash-search", "deepseek", "default", false, true, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-reasoner", "deepseek", "default", true, false, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-reasoner-search", "deepseek", "default", true, true, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-r1", "deepseek", "default", true, false, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-r1-search", "deepseek", "default", true, true, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-think", "deepseek", "default", true, false, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-think-search", "deepseek", "default", true, true, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-v4-pro", "deepseek", "expert", true, false, false, kDeepSeekExpertPrompt},
-    ModelEntry{"deepseek-v4-pro-search", "deepseek", "expert", true, true, false, kDeepSeekExpertPrompt},
-    ModelEntry{"deepseek-expert", "deepseek", "expert", true, false, false, kDeepSeekExpertPrompt},
-    ModelEntry{"deepseek-expert-search", "deepseek", "expert", true, true, false, kDeepSeekExpertPrompt},
-    ModelEntry{"deepseek-vision", "deepseek", "vision", false, false, false, kDeepSeekPrompt},
-    ModelEntry{"deepseek-vision-search", "deepseek", "vision", false, true, false, kDeepSeekPrompt},
+    Row{"deepseek", "default", kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-chat", "default", kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-default", "default", kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-v3", "default", kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-v4-flash", "default", kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-reasoner", "default", kThinks | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-r1", "default", kThinks | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-think", "default", kThinks | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-v4-pro", "expert", kThinks | kSearchTwin, kDeepSeekExpertPrompt},
+    Row{"deepseek-expert", "expert", kThinks | kSearchTwin, kDeepSeekExpertPrompt},
+    Row{"deepseek-vision", "vision", kSearchTwin, kDeepSeekPrompt},
+};
+
+// The generation; the provider makes scenario and options of it. Source: protocol notes of Kimi, section 1.
+constexpr std::array kKimi = {
+    Row{"kimi", "k2.5", kTwins},       Row{"kimi-latest", "k2.5", kTwins},
+    Row{"kimi-vision", "k2.5", kSees}, Row{"kimi-k2.6", "k2.6", kTwins},
+    Row{"kimi-k2.5", "k2.5", kTwins},  Row{"kimi-k2", "k2.5", kTwins},
+    Row{"kimi-k1.5", "k1.5", kTwins},  Row{"kimi-k3", "k3", kThinks | kSearchTwin},
+    Row{"moonshot-v1-8k", "k2.5"},     Row{"moonshot-v1-32k", "k2.5"},
+    Row{"moonshot-v1-128k", "k2.5"},
+};
+
+// The name's part behind "metaso"; see modes.h there. It always searches. Source: protocol notes of Metaso, section 1.
+constexpr std::array kMetaso = {
+    Row{"metaso", "", kSearches},
+    Row{"metaso-fast", "fast", kSearches},
+    Row{"metaso-concise", "concise", kSearches},
+    Row{"metaso-detail", "detail", kSearches},
+    Row{"metaso-research", "research", kSearches},
+    Row{"metaso-scholar", "scholar", kSearches},
+    Row{"metaso-concise-scholar", "concise-scholar", kSearches},
+    Row{"metaso-detail-scholar", "detail-scholar", kSearches},
+    Row{"metaso-research-scholar", "research-scholar", kSearches},
+};
+
+// Which assistant; the name itself does not reach the server. Source: protocol notes of Doubao, section 1.
+constexpr std::array kDoubao = {
+    Row{"doubao", "default", kThinkingTwin},         Row{"doubao-pro", "default", kThinkingTwin},
+    Row{"doubao-1.5-pro", "default", kThinkingTwin}, Row{"doubao-lite", "lite", kThinkingTwin},
+    Row{"doubao-expert", "expert", kThinks},
+};
+
+// The site's model code (dialect A). Source: protocol notes of Qwen, section 1.
+constexpr std::array kQwen = {
+    Row{"qwen", "Qwen"},
+    Row{"qwen3", "Qwen"},
+    Row{"qwen3-max", "Qwen3-Max"},
+    Row{"qwen3-max-thinking", "Qwen3-Max-Thinking-Preview", kThinks},
+    Row{"qwen3-flash", "Qwen3-Flash"},
+    Row{"qwen3-coder", "Qwen3-Coder"},
+    Row{"qwen-long", "Qwen-Long"},
+    Row{"qwen3.5-plus", "Qwen3.5-Plus"},
+    Row{"qwen3.6-plus", "Qwen3.6-Plus"},
+    Row{"qwen-vl-plus", "Qwen-VL-Max"},
+    Row{"qwen-vl-max", "Qwen-VL-Max"},
+};
+
+// The newest `selected_model`; the classic dialect sends none. A 24-digit hex id is an assistant. Source: protocol
+// notes of Zhipu, section 1.3.
+constexpr std::array kZhipu = {
+    Row{"zhipu", "glm-5.3-flash", kTwins},       Row{"chatglm", "glm-5.3-flash", kTwins},
+    Row{"glm-5", "glm-5.3-flash", kTwins},       Row{"glm-5-plus", "glm-5.3-flash", kTwins},
+    Row{"glm-5.1", "glm-5.3-flash", kTwins},     Row{"glm-5.1-plus", "glm-5.3-flash", kTwins},
+    Row{"glm-5.3", "glm-5.3", kTwins},           Row{"glm-5.3-flash", "glm-5.3-flash", kTwins},
+    Row{"glm-4", "glm-5.3-flash", kTwins},       Row{"glm-4-plus", "glm-5.3-flash", kTwins},
+    Row{"glm-4-air", "glm-5.3-flash", kTwins},   Row{"glm-4-airx", "glm-5.3-flash", kTwins},
+    Row{"glm-4-flash", "glm-5.3-flash", kTwins}, Row{"glm-4-long", "glm-5.3-flash", kTwins},
+    Row{"glm-4v", "glm-5.3-flash", kTwins},      Row{"glm-4v-plus", "glm-5.3-flash", kTwins},
+    Row{"glm-deepresearch", "deep_research"},
+};
+constexpr ModelEntry kZhipuAssistant{"zhipu-assistant", "zhipu", "assistant"};
+constexpr size_t kAssistantDigits = 24;
+
+// Display names of the matrix profile, model ids of the agent profile. Source: protocol notes of MiniMax, sections 1.2
+// and 1.3.
+constexpr std::array kMiniMax = {
+    Row{"minimax", "Auto"},
+    Row{"minimax-auto", "Auto"},
+    Row{"MiniMax-M2.5", "MiniMax-M2.5"},
+    Row{"MiniMax-M2.7", "MiniMax-M2.7"},
+    Row{"MiniMax-M2.7-highspeed", "MiniMax-M2.7-highspeed"},
+    Row{"MiniMax-M3", "MiniMax-M3", kThinkingTwin},
 };
 
 constexpr std::array kVendors = {
     std::pair<absl::string_view, absl::string_view>{"deepseek", "deepseek"},
+    std::pair<absl::string_view, absl::string_view>{"kimi", "moonshot"},
+    std::pair<absl::string_view, absl::string_view>{"metaso", "metaso"},
+    std::pair<absl::string_view, absl::string_view>{"doubao", "bytedance"},
+    std::pair<absl::string_view, absl::string_view>{"qwen", "alibaba"},
+    std::pair<absl::string_view, absl::string_view>{"zhipu", "zhipuai"},
+    std::pair<absl::string_view, absl::string_view>{"minimax", "minimax"},
 };
+
+/// Ids that are put together live as long as the program.
+absl::string_view Kept(std::string id) { return *new std::string(std::move(id)); }
+
+template <typename Rows>
+void AddPlatform(absl::string_view platform, const Rows& rows, std::vector<ModelEntry>& all) {
+  for (const Row& row : rows) {
+    const bool thinks = (row.traits & kThinks) != 0;
+    const bool searches = (row.traits & kSearches) != 0;
+    const bool sees = (row.traits & kSees) != 0;
+    const auto add = [&](absl::string_view id, bool thinking, bool search) {
+      all.push_back({id, platform, row.upstream, thinking, search, sees, row.max_prompt_chars});
+    };
+    const bool thinking_twin = (row.traits & kThinkingTwin) != 0;
+    const bool search_twin = (row.traits & kSearchTwin) != 0;
+    add(row.id, thinks, searches);
+    if (search_twin) add(Kept(absl::StrCat(row.id, "-search")), thinks, true);
+    if (thinking_twin) add(Kept(absl::StrCat(row.id, "-thinking")), true, searches);
+    if (thinking_twin && search_twin) add(Kept(absl::StrCat(row.id, "-thinking-search")), true, true);
+  }
+}
+
+bool IsAssistantId(absl::string_view id) {
+  return id.size() == kAssistantDigits && std::all_of(id.begin(), id.end(), [](unsigned char c) {
+           return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
+         });
+}
 
 using Index = absl::flat_hash_map<absl::string_view, const ModelEntry*>;
 
@@ -57,13 +169,24 @@ const Index& ById() {
 }  // namespace
 
 const std::vector<ModelEntry>& AllModels() {
-  static const auto& all = *new std::vector<ModelEntry>(kDeepSeek.begin(), kDeepSeek.end());
+  static const auto& all = *[] {
+    auto* made = new std::vector<ModelEntry>;
+    AddPlatform("deepseek", kDeepSeek, *made);
+    AddPlatform("kimi", kKimi, *made);
+    AddPlatform("metaso", kMetaso, *made);
+    AddPlatform("doubao", kDoubao, *made);
+    AddPlatform("qwen", kQwen, *made);
+    AddPlatform("zhipu", kZhipu, *made);
+    AddPlatform("minimax", kMiniMax, *made);
+    return made;
+  }();
   return all;
 }
 
 const ModelEntry* FindModel(absl::string_view id) {
   const auto found = ById().find(id);
-  return found == ById().end() ? nullptr : found->second;
+  if (found != ById().end()) return found->second;
+  return IsAssistantId(id) ? &kZhipuAssistant : nullptr;
 }
 
 absl::string_view VendorOf(absl::string_view platform) {

@@ -14,6 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "services/common/config/env_file.h"
+#include "services/common/config/platforms.h"
 #include "services/common/config/settings.h"
 
 extern char** environ;
@@ -161,20 +162,6 @@ std::string Quoted(const std::string& text) { return absl::StrCat("\"", text, "\
 
 }  // namespace
 
-const std::vector<PlatformDefaults>& Platforms() {
-  // Spacing: each platform's protocol notes, section 7. Where a page names none, two seconds, DeepSeek's.
-  static const auto& table = *new std::vector<PlatformDefaults>{
-      {"deepseek", "https://chat.deepseek.com", "DEEPSEEK_TOKEN", 8021, absl::Seconds(2)},
-      {"kimi", "https://www.kimi.com", "KIMI_TOKEN", 8022, absl::Seconds(2)},
-      {"metaso", "https://metaso.cn", "METASO_TOKEN", 8023, absl::Seconds(2)},
-      {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2)},
-      {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2)},
-      {"zhipu", "https://chatglm.cn", "ZHIPU_TOKEN", 8026, absl::Seconds(2)},
-      {"minimax", "https://agent.minimaxi.com", "MINIMAX_TOKEN", 8027, absl::Seconds(2)},
-  };
-  return table;
-}
-
 std::string Config::SessionTarget() const { return session.target.empty() ? SessionListen() : session.target; }
 std::string Config::SessionListen() const {
   return session.listen.empty() ? absl::StrCat("unix:", state_dir, "/session.sock") : session.listen;
@@ -199,6 +186,9 @@ absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environmen
     ProviderConfig& provider = config.providers[std::string(platform.name)];
     provider.base_url = std::string(platform.base_url);
     provider.spacing = platform.spacing;
+    provider.dialect = std::string(platform.dialects.front());
+    for (const PlatformOption& option : platform.options)
+      provider.options[std::string(option.name)] = std::string(option.fallback);
     provider.backend = absl::StrCat("127.0.0.1:", platform.port);
     provider.listen = absl::StrCat("127.0.0.1:", platform.port);
   }
@@ -256,6 +246,7 @@ std::string RedactedConfig(const Config& config) {
     line(2, name);
     line(4, "enabled", truth(provider.enabled));
     line(4, "base_url", Quoted(provider.base_url));
+    line(4, "dialect", provider.dialect);
     line(4, "max_in_flight_per_account", provider.max_in_flight_per_account);
     line(4, "spacing", span(provider.spacing));
     line(4, "queue_depth", provider.queue_depth);

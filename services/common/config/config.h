@@ -46,6 +46,7 @@ struct ProviderConfig {
   absl::Duration spacing = absl::Seconds(2);
   int queue_depth = 8;                             // 0 to 1000 waiting chats an account
   absl::Duration queue_limit = absl::Seconds(60);  // 0 to 600 s in the queue
+  std::string dialect;                             // of the platform's protocol: one of those it documents
   std::map<std::string, std::string> options;  // `options:` the platform's own settings, checked, with their defaults
   std::string listen;                          // of its own program; loopback without mutual TLS
   std::string backend;                         // where the edge finds it, when it is a program of its own
@@ -120,15 +121,5 @@ absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environmen
 
 /// The configuration as YAML in the file's own shape, every secret shown as "(set)" or left out; for printing at start.
 std::string RedactedConfig(const Config& config);
-
-/// The platforms in the order of the documentation, with their vendors' origins and account variables.
-struct PlatformDefaults {
-  absl::string_view name;            // "deepseek"
-  absl::string_view base_url;        // "https://chat.deepseek.com"
-  absl::string_view token_variable;  // "DEEPSEEK_TOKEN"
-  uint16_t port;                     // of its service: 8021
-  absl::Duration spacing;
-};
-const std::vector<PlatformDefaults>& Platforms();
 
 }  // namespace switchyard

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "services/common/config/platforms.h"
 
 namespace switchyard {
 namespace {
@@ -133,26 +134,21 @@ SettingReader WholeOption(std::string& field, int64_t low, int64_t high) {
   };
 }
 
-// What the sources about a platform disagree on, so it can be changed without a new version.
-void AddDeepSeekOptions(std::map<std::string, std::string>& options, std::map<std::string, SettingReader>& settings) {
-  const std::string at = "providers.deepseek.options.";
-  options = {
-      {"user_agent",
-       "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"},
-      {"client_platform", "web"},
-      {"client_version", "2.4.0"},
-      {"locale", "zh_CN"},
-      {"timezone_offset", "28800"},
-      {"max_continuations", "10"},
-      {"citation_markers", "strip"},
-  };
-  settings[at + "user_agent"] = HeaderOption(options["user_agent"]);
-  settings[at + "client_platform"] = OneOf(options["client_platform"], {"web", "android"});
-  settings[at + "client_version"] = HeaderOption(options["client_version"]);
-  settings[at + "locale"] = HeaderOption(options["locale"]);
-  settings[at + "timezone_offset"] = WholeOption(options["timezone_offset"], -43200, 50400);
-  settings[at + "max_continuations"] = WholeOption(options["max_continuations"], 0, 50);
-  settings[at + "citation_markers"] = OneOf(options["citation_markers"], {"strip", "keep"});
+SettingReader OptionOf(const PlatformOption& option, std::string& field) {
+  switch (option.kind) {
+    case PlatformOption::Kind::kWhole:
+      return WholeOption(field, option.low, option.high);
+    case PlatformOption::Kind::kChoice:
+      return OneOf(field, {option.choices.begin(), option.choices.end()});
+    case PlatformOption::Kind::kOrigin:
+      return [&field](const std::string& text) -> std::string {
+        if (!text.empty()) return Origin(field)(text);
+        field.clear();
+        return "";
+      };
+    default:
+      return HeaderOption(field);
+  }
 }
 
 int EditDistance(absl::string_view a, absl::string_view b) {
@@ -198,7 +194,15 @@ std::map<std::string, SettingReader> SettingsOf(Config& config) {
     settings[at + "listen"] = GrpcAddress(provider.listen);
     settings[at + "backend"] = GrpcAddress(provider.backend);
   }
-  AddDeepSeekOptions(config.providers["deepseek"].options, settings);
+  for (const PlatformDefaults& platform : Platforms()) {
+    ProviderConfig& provider = config.providers[std::string(platform.name)];
+    const std::string at = absl::StrCat("providers.", platform.name, ".");
+    settings[at + "dialect"] = OneOf(provider.dialect, {platform.dialects.begin(), platform.dialects.end()});
+    for (const PlatformOption& option : platform.options) {
+      settings[absl::StrCat(at, "options.", option.name)] =
+          OptionOf(option, provider.options[std::string(option.name)]);
+    }
+  }
   settings["signing.target"] = GrpcAddress(config.signing.target);
   settings["signing.listen"] = GrpcAddress(config.signing.listen);
   settings["signing.threads"] = Whole(config.signing.threads, 0, 256);

@@ -29,6 +29,12 @@ boost::asio::awaitable<absl::Status> AccountUse::Acquire(Scope& call, SessionCli
   co_return absl::OkStatus();
 }
 
+boost::asio::awaitable<absl::Status> AccountUse::RenewToken(Scope& call) {
+  const absl::Status renewed = co_await lease_->RefreshToken(call);
+  account_.token = lease_->token();
+  co_return renewed;
+}
+
 void AccountUse::Report(const absl::Status& outcome) { lease_->Report(OutcomeOf(outcome)); }
 
 boost::asio::awaitable<void> AccountUse::CleanUp(bool keep_conversation) {

@@ -31,6 +31,9 @@ class AccountUse {
   /// not be deleted stays in the ledger. @param keep_conversation leave the conversation on the platform.
   boost::asio::awaitable<void> CleanUp(bool keep_conversation);
 
+  /// After the platform refused the token: OK once account() has a newer one, else why there is none.
+  boost::asio::awaitable<absl::Status> RenewToken(Scope& call);
+
   const Account& account() const { return account_; }
   LeaseHandle& lease() { return *lease_; }
 

@@ -41,7 +41,7 @@ constexpr absl::Duration kSweepPause = absl::Seconds(30);
 constexpr int64_t kQuoteLength = 300;
 constexpr absl::Duration kListLimit = absl::Seconds(5);
 
-enum class Retry { kNo, kSameAccount, kOtherAccount };
+enum class Retry { kNo, kSameAccount, kOtherAccount, kNewToken };
 
 // What a second try could change. A refusal of the client, of the content or of the request is final.
 Retry RetryFor(Reason reason) {
@@ -50,6 +50,7 @@ Retry RetryFor(Reason reason) {
     case Reason::REASON_SIGNATURE_REFUSED:
       return Retry::kSameAccount;
     case Reason::REASON_CREDENTIAL_EXPIRED:
+      return Retry::kNewToken;
     case Reason::REASON_ACCOUNT_MUTED:
     case Reason::REASON_ACCOUNT_BANNED:
     case Reason::REASON_CAPTCHA_PENDING:
@@ -97,8 +98,13 @@ class ActiveTurn final : public Turn {
                                           ? std::optional<int64_t>(request.max_output_tokens())
                                           : std::nullopt}) {}
 
-  absl::Status Prepare() {
-    if (request_.conversation_id().empty() && request_.history() != chat::v1::HISTORY_MODE_LAST) {
+  absl::Status Prepare(chat::v1::HistoryMode default_history) {
+    const auto history =
+        request_.history() == chat::v1::HISTORY_MODE_UNSPECIFIED ? default_history : request_.history();
+    auto images = ImagesOf(request_);
+    if (!images.ok()) return images.status();
+    images_ = *std::move(images);
+    if (request_.conversation_id().empty() && history != chat::v1::HISTORY_MODE_LAST) {
       auto prompt = FlattenHistory(request_);
       if (!prompt.ok()) return prompt.status();
       prompt_ = *std::move(prompt);
@@ -132,6 +138,7 @@ class ActiveTurn final : public Turn {
   const ModelEntry& model() const override { return model_; }
   const Account& account() const override { return use_->account(); }
   const std::string& prompt() const override { return prompt_; }
+  const std::vector<PromptImage>& images() const override { return images_; }
   const std::string& conversation_ref() const override { return conversation_ref_; }
   bool thinking() const override { return choices_.thinking; }
   bool web_search() const override { return choices_.web_search; }
@@ -240,6 +247,7 @@ class ActiveTurn final : public Turn {
   AccountUse* use_ = nullptr;
   AnswerFilter filter_;
   std::string prompt_;
+  std::vector<PromptImage> images_;
   std::string conversation_ref_;
   std::vector<ChatEvent> notices_;
   bool begun_ = false;
@@ -345,7 +353,7 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
   auto model = ResolveModel(request);
   if (!model.ok()) co_return model.status();
   const auto found = providers_.find(std::string((*model)->platform));
-  if (found == providers_.end()) {
+  if (found == providers_.end() || !found->second->Serves(**model)) {
     co_return MakeError(Reason::REASON_MODEL_NOT_FOUND,
                         absl::StrCat("The model '", (*model)->id, "' is not served here."), {.field = "model"});
   }
@@ -355,13 +363,14 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
   const Choices choices = Choose(request, **model, options_.reasoning_format);
   out.set_merge(&MergeDeltas);
   ActiveTurn turn(request, **model, choices, out, dependencies_.http, dependencies_.signing, dependencies_.clock);
-  if (auto status = turn.Prepare(); !status.ok()) co_return status;
+  if (auto status = turn.Prepare(provider.default_history()); !status.ok()) co_return status;
 
   retries_.OnRequest();
   std::vector<std::string> tried;
   std::shared_ptr<AccountUse> use;
   absl::Status status;
   int tries = 0;
+  bool token_renewed = false;
   for (;;) {
     if (!use) {
       use = std::make_shared<AccountUse>(out.scope().executor(), provider);
@@ -392,10 +401,18 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
     status = Attributed(status, provider.platform());
     if (!status.ok() && turn.over()) status = co_await turn.Finish(FinishReason::FINISH_REASON_STOP);
     if (out.scope().ended()) break;
-    use->Report(status);
-    if (status.ok() || tries == 2 || turn.emitted() || turn.may_have_begun()) break;
     const Retry retry = RetryFor(ReasonOf(status));
+    bool renewed = false;
+    if (!status.ok() && retry == Retry::kNewToken && !token_renewed) {
+      // Only the session service knows whether the account is at its end or its token merely old.
+      const absl::Status renewal = co_await use->RenewToken(out.scope());
+      renewed = token_renewed = renewal.ok();
+      if (out.scope().ended()) break;
+    }
+    if (!renewed) use->Report(status);
+    if (status.ok() || tries == 2 || turn.emitted() || turn.may_have_begun()) break;
     if (retry == Retry::kNo || !retries_.TakeRetry()) break;
+    if (renewed) continue;
     if (retry == Retry::kSameAccount) {
       const absl::Status slept = co_await Sleep(out.scope(), BackoffDelay(kSameAccount, 0, dependencies_.random));
       if (!slept.ok()) break;
@@ -444,7 +461,8 @@ asio::awaitable<absl::Status> ChatService::List(Scope& scope, CallContext contex
   auto accounts = co_await dependencies_.sessions.ListAccounts(bounded, std::move(context), "");
   if (!accounts.ok()) co_return accounts.status();
   for (const ModelEntry& model : AllModels()) {
-    if (providers_.find(std::string(model.platform)) == providers_.end()) continue;
+    const auto provider = providers_.find(std::string(model.platform));
+    if (provider == providers_.end() || !provider->second->Serves(model)) continue;
     const bool has_account = std::any_of(accounts->accounts().begin(), accounts->accounts().end(),
                                          [&](const auto& account) { return account.platform() == model.platform; });
     if (!has_account) continue;

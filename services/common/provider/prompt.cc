@@ -11,6 +11,7 @@ namespace switchyard {
 namespace {
 
 using chat::v1::ChatRequest;
+using chat::v1::ContentPart;
 using chat::v1::Message;
 using chat::v1::Role;
 
@@ -46,24 +47,54 @@ void AppendEscaped(absl::string_view text, std::string& out) {
   }
 }
 
-absl::StatusOr<std::string> TextOf(const Message& message, int index) {
+// What a file of each kind begins with; '?' is any byte.
+struct ImageKind {
+  absl::string_view media_type;
+  absl::string_view magic;
+};
+constexpr std::array kImageKinds = {
+    ImageKind{"image/png", "\x89PNG\r\n\x1a\n"},
+    ImageKind{"image/jpeg", "\xff\xd8\xff"},
+    ImageKind{"image/gif", "GIF8"},
+    ImageKind{"image/webp", "RIFF????WEBP"},
+};
+constexpr size_t kMostImages = 16;
+constexpr size_t kMaxImageBytes = 20 * 1024 * 1024;
+
+absl::string_view MediaTypeOf(absl::string_view bytes) {
+  for (const ImageKind& kind : kImageKinds) {
+    bool fits = bytes.size() >= kind.magic.size();
+    for (size_t i = 0; fits && i < kind.magic.size(); ++i) fits = kind.magic[i] == '?' || kind.magic[i] == bytes[i];
+    if (fits) return kind.media_type;
+  }
+  return "";
+}
+
+std::string FieldOf(int message, int part) { return absl::StrCat("messages[", message, "].content[", part, "]"); }
+
+/// @param images counts the pictures of the prompt
+absl::StatusOr<std::string> TextOf(const Message& message, int index, int& images) {
   std::string text;
   for (int i = 0; i < message.parts_size(); ++i) {
     const auto& part = message.parts(i);
-    if (part.part_case() != chat::v1::ContentPart::kText) {
-      const std::string field = absl::StrCat("messages[", index, "].content[", i, "]");
+    if (part.part_case() != ContentPart::kText && part.part_case() != ContentPart::kImage) {
+      const std::string field = FieldOf(index, i);
       return MakeError(Reason::REASON_UNSUPPORTED_PARAMETER, absl::StrCat(field, ": this model takes text only"),
                        {.field = field});
     }
     // Parts are pieces of one message; most clients put each on a line of its own.
     if (!text.empty() && !absl::EndsWith(text, "\n")) text.push_back('\n');
-    text += part.text();
+    if (part.has_image()) {
+      absl::StrAppend(&text, "[Image ", ++images, "]");
+    } else {
+      text += part.text();
+    }
   }
   return text;
 }
 
-absl::Status AppendBlock(const Message& message, int index, std::string& out) {
-  auto text = TextOf(message, index);
+absl::Status AppendBlock(const Message& message, int index, int& images, std::string& out) {
+  auto text = TextOf(message, index, images);
   if (!text.ok()) return text.status();
   if (!out.empty()) out += "\n\n";
   if (message.role() == Role::ROLE_TOOL) {
@@ -85,20 +116,52 @@ absl::Status AppendBlock(const Message& message, int index, std::string& out) {
 }  // namespace
 
 absl::StatusOr<std::string> FlattenHistory(const ChatRequest& request) {
+  int images = 0;
   if (request.messages_size() == 1 && request.messages(0).role() == Role::ROLE_USER) {
-    return TextOf(request.messages(0), 0);
+    return TextOf(request.messages(0), 0, images);
   }
   std::string prompt;
   for (int i = 0; i < request.messages_size(); ++i) {
-    if (auto status = AppendBlock(request.messages(i), i, prompt); !status.ok()) return status;
+    if (auto status = AppendBlock(request.messages(i), i, images, prompt); !status.ok()) return status;
   }
   return prompt;
+}
+
+absl::StatusOr<std::vector<PromptImage>> ImagesOf(const ChatRequest& request) {
+  std::vector<PromptImage> images;
+  int first = 0;
+  if (!request.conversation_id().empty()) {
+    first = request.messages_size() - 1;
+    while (first > 0 && request.messages(first).role() != Role::ROLE_USER) --first;
+  }
+  for (int i = first; i < request.messages_size(); ++i) {
+    for (int j = 0; j < request.messages(i).parts_size(); ++j) {
+      const ContentPart& part = request.messages(i).parts(j);
+      if (!part.has_image()) continue;
+      const std::string field = FieldOf(i, j);
+      const auto refuse = [&field](absl::string_view what) {
+        return MakeError(Reason::REASON_INVALID_REQUEST, absl::StrCat(field, ": ", what), {.field = field});
+      };
+      if (images.size() == kMostImages) return refuse("a conversation may hold at most 16 images");
+      if (!part.image().url().empty()) {
+        return MakeError(Reason::REASON_UNSUPPORTED_PARAMETER,
+                         absl::StrCat(field, ": images are taken as data URLs; addresses are not fetched yet"),
+                         {.field = field});
+      }
+      if (part.image().data().size() > kMaxImageBytes) return refuse("an image may have at most 20 MiB");
+      const absl::string_view media_type = MediaTypeOf(part.image().data());
+      if (media_type.empty()) return refuse("must be a PNG, JPEG, WebP or GIF image");
+      images.push_back({std::string(media_type), part.image().data()});
+    }
+  }
+  return images;
 }
 
 absl::StatusOr<LastMessage> LastUserMessage(const ChatRequest& request) {
   for (int i = request.messages_size() - 1; i >= 0; --i) {
     if (request.messages(i).role() != Role::ROLE_USER) continue;
-    auto text = TextOf(request.messages(i), i);
+    int images = 0;
+    auto text = TextOf(request.messages(i), i, images);
     if (!text.ok()) return text.status();
     return LastMessage{*std::move(text), request.messages_size() - 1};
   }

@@ -20,8 +20,12 @@
 #include "boost/asio/awaitable.hpp"
 #include "services/common/async/scope.h"
 #include "services/common/catalogue/catalogue.h"
+#include "services/common/config/config.h"
 #include "services/common/http/http_client.h"
+#include "services/common/provider/prompt_image.h"
 #include "services/common/text/secret.h"
+#include "services/common/time/clock.h"
+#include "services/common/time/random.h"
 #include "services/signing/client/signing_client.h"
 #include "switchyard/chat/v1/chat.pb.h"
 
@@ -51,6 +55,9 @@ class Turn {
 
   /// The conversation as one prompt; the last user message alone where `conversation_ref` is set.
   virtual const std::string& prompt() const = 0;
+  /// The pictures that belong to the prompt, in order; only for models that take some. The prompt says where each
+  /// stands: "[Image 1]".
+  virtual const std::vector<PromptImage>& images() const = 0;
   /// Continue this platform conversation: what an earlier turn gave to Begin(). Empty: a new one.
   virtual const std::string& conversation_ref() const = 0;
   /// The model's own way, or what the request asks for instead.
@@ -84,12 +91,29 @@ class Turn {
   virtual void DrainLater(std::unique_ptr<HttpResponse> response) = 0;
 };
 
+/// What a provider borrows; all outlives it.
+struct ProviderTools {
+  HttpClient& http;        // calls outside a turn; within one, Turn::http()
+  SigningClient& signing;  // the same
+  const Clock& clock;
+  Random& random;
+};
+
 /// Thread-safe: one object serves every turn of the platform.
 class Provider {
  public:
   virtual ~Provider() = default;
 
   virtual absl::string_view platform() const = 0;
+
+  /// Whether this platform, as it is configured, has the model; otherwise it is neither listed nor found.
+  virtual bool Serves(const ModelEntry& model) const {
+    (void)model;
+    return true;
+  }
+
+  /// How the history reaches the platform where the request does not say.
+  virtual chat::v1::HistoryMode default_history() const { return chat::v1::HISTORY_MODE_FLATTEN; }
 
   /// Runs the turn to its end and returns why the platform finished. Errors by reason, see switchyard.common.v1.Reason;
   /// the scope's status if that ended. FINISH_REASON_CONTENT_FILTER after a refusal event if the answer was withdrawn.
@@ -101,5 +125,11 @@ class Provider {
   virtual boost::asio::awaitable<absl::Status> DeleteConversation(Scope& scope, const Account& account,
                                                                   const std::string& ref) = 0;
 };
+
+/// How programs make a platform's provider: P has a nested Settings with `static Settings From(const Config&)`.
+template <typename P>
+std::unique_ptr<Provider> MakeProvider(const Config& config, const ProviderTools& tools) {
+  return std::make_unique<P>(P::Settings::From(config), tools);
+}
 
 }  // namespace switchyard

@@ -36,7 +36,7 @@ class Running final : public RunningProgram {
         std::make_unique<ChatService>(ChatService::Dependencies{*self->runtime_, *self->sessions_, *self->signing_,
                                                                 *self->http_, SystemClock::Get(), SystemRandom::Get()},
                                       options);
-    self->chat_->Add(spec.make(config, *self->http_, SystemClock::Get()));
+    self->chat_->Add(spec.make(config, {*self->http_, *self->signing_, SystemClock::Get(), SystemRandom::Get()}));
     auto host = ServerHost::Start(
         {.listen = config.providers.at(spec.platform).listen, .reflection = config.reflection}, {self->chat_.get()});
     if (!host.ok()) return host.status();

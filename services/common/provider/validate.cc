@@ -34,7 +34,7 @@ absl::Status InRange(const char* field, bool present, double value, double low, 
   return Invalid(field, absl::StrCat("must be from ", low, " to ", high));
 }
 
-absl::Status ValidateMessage(const Message& message, int index) {
+absl::Status ValidateMessage(const Message& message, int index, const ModelEntry& model) {
   const std::string at = absl::StrCat("messages[", index, "]");
   if (message.role() == Role::ROLE_UNSPECIFIED) return Invalid(absl::StrCat(at, ".role"), "is missing");
   const bool may_be_empty = message.role() == Role::ROLE_ASSISTANT || message.role() == Role::ROLE_TOOL;
@@ -49,6 +49,7 @@ absl::Status ValidateMessage(const Message& message, int index) {
       case ContentPart::kText:
         break;
       case ContentPart::kImage:
+        if (model.images && message.role() == Role::ROLE_USER) break;
         return Unsupported(part, "images are not supported by this model");
       case ContentPart::kFile:
         return Unsupported(part, "files are not supported by this model");
@@ -61,15 +62,15 @@ absl::Status ValidateMessage(const Message& message, int index) {
   return absl::OkStatus();
 }
 
-absl::Status ValidateMessages(const ChatRequest& request) {
+absl::Status ValidateMessages(const ChatRequest& request, const ModelEntry& model) {
   if (request.messages_size() == 0) return Invalid("messages", "must hold at least one message");
   bool has_user_text = false;
   for (int i = 0; i < request.messages_size(); ++i) {
     const Message& message = request.messages(i);
-    if (auto status = ValidateMessage(message, i); !status.ok()) return status;
+    if (auto status = ValidateMessage(message, i, model); !status.ok()) return status;
     if (message.role() != Role::ROLE_USER) continue;
     has_user_text |= std::any_of(message.parts().begin(), message.parts().end(),
-                                 [](const ContentPart& part) { return !part.text().empty(); });
+                                 [](const ContentPart& part) { return !part.text().empty() || part.has_image(); });
   }
   if (!has_user_text) return Invalid("messages", "must hold at least one message of the user with some content");
   return absl::OkStatus();
@@ -120,9 +121,9 @@ absl::StatusOr<const ModelEntry*> ResolveModel(const ChatRequest& request) {
                    {.field = "model"});
 }
 
-absl::Status ValidateRequest(const ChatRequest& request, const ModelEntry&, bool ignore_unsupported) {
+absl::Status ValidateRequest(const ChatRequest& request, const ModelEntry& model, bool ignore_unsupported) {
   if (request.has_ignore_unsupported()) ignore_unsupported = request.ignore_unsupported();
-  if (auto status = ValidateMessages(request); !status.ok()) return status;
+  if (auto status = ValidateMessages(request, model); !status.ok()) return status;
   if (auto status = ValidateSampling(request.sampling()); !status.ok()) return status;
   if (auto status = ValidateStops(request); !status.ok()) return status;
   if (request.has_max_output_tokens() && request.max_output_tokens() < 1) {

@@ -107,7 +107,7 @@ absl::Status ReadCurrentUser(int http_status, absl::string_view content_type, ab
   return absl::OkStatus();
 }
 
-boost::asio::awaitable<absl::Status> DeepSeekRefresher::Check(Scope& scope, Secret token) const {
+boost::asio::awaitable<absl::Status> DeepSeekRefresher::Check(Scope& scope, Secret token, Identity) const {
   HttpRequest request;
   request.url = config_.base_url + "/api/v0/users/current";
   request.repeatable = true;
@@ -122,15 +122,6 @@ boost::asio::awaitable<absl::Status> DeepSeekRefresher::Check(Scope& scope, Secr
   auto body = co_await (*response)->ReadAll(scope, kMaxAnswer);
   if (!body.ok()) co_return body.status();
   co_return ReadCurrentUser((*response)->status(), (*response)->headers().Get("content-type"), *body);
-}
-
-boost::asio::awaitable<absl::StatusOr<FreshToken>> DeepSeekRefresher::Refresh(Scope&, Secret) const {
-  co_return absl::UnimplementedError("a DeepSeek token cannot be refreshed");
-}
-
-std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const ProviderConfig& config, HttpClient& http) {
-  if (platform == "deepseek") return std::make_unique<DeepSeekRefresher>(config, http);
-  return nullptr;
 }
 
 }  // namespace switchyard

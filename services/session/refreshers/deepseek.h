@@ -12,8 +12,7 @@ class DeepSeekRefresher final : public Refresher {
   DeepSeekRefresher(ProviderConfig config, HttpClient& http) : config_(std::move(config)), http_(http) {}
 
   absl::StatusOr<NormalCredential> Normalise(const Secret& configured) const override;
-  boost::asio::awaitable<absl::Status> Check(Scope& scope, Secret token) const override;
-  boost::asio::awaitable<absl::StatusOr<FreshToken>> Refresh(Scope& scope, Secret credential) const override;
+  boost::asio::awaitable<absl::Status> Check(Scope& scope, Secret token, Identity identity) const override;
 
  private:
   const ProviderConfig config_;

@@ -17,12 +17,18 @@ using signing::v1::DeepSeekProof;
 using signing::v1::DeepSeekProofOfWork;
 using signing::v1::Job;
 using signing::v1::JobError;
+using signing::v1::MiniMaxSignature;
+using signing::v1::MiniMaxSignatureResult;
 using signing::v1::SignRequest;
 using signing::v1::SignResponse;
+using signing::v1::ZhipuSignature;
+using signing::v1::ZhipuSignatureResult;
 
 // How long a service that cannot be reached is waited for: a restart, or another replica. Work is a pure function, so
 // it may be asked for again.
 constexpr absl::Duration kPatience = absl::Seconds(3);
+// A signature takes microseconds; what takes longer is trouble.
+constexpr absl::Duration kSignatureLimit = absl::Seconds(10);
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 
 absl::Status Failed(Reason reason, absl::string_view message, std::string cause) {
@@ -62,22 +68,54 @@ class Stream final : public SignStream {
 
   asio::awaitable<absl::StatusOr<DeepSeekProof>> SolveDeepSeek(DeepSeekProofOfWork challenge,
                                                                absl::Time deadline) override {
+    Job job;
+    *job.mutable_deepseek_proof_of_work() = std::move(challenge);
+    auto response = co_await Run(std::move(job), deadline);
+    if (!response.ok()) co_return response.status();
+    if (response->deepseek_proof().header().empty()) co_return Garbage();
+    co_return std::move(*response->mutable_deepseek_proof());
+  }
+
+  asio::awaitable<absl::StatusOr<ZhipuSignatureResult>> SignZhipu(ZhipuSignature input) override {
+    Job job;
+    *job.mutable_zhipu_signature() = std::move(input);
+    auto response = co_await Run(std::move(job), absl::Now() + kSignatureLimit);
+    if (!response.ok()) co_return response.status();
+    if (response->zhipu_signature().sign().empty()) co_return Garbage();
+    co_return std::move(*response->mutable_zhipu_signature());
+  }
+
+  asio::awaitable<absl::StatusOr<MiniMaxSignatureResult>> SignMiniMax(MiniMaxSignature input) override {
+    Job job;
+    *job.mutable_minimax_signature() = std::move(input);
+    auto response = co_await Run(std::move(job), absl::Now() + kSignatureLimit);
+    if (!response.ok()) co_return response.status();
+    if (response->minimax_signature().yy().empty()) co_return Garbage();
+    co_return std::move(*response->mutable_minimax_signature());
+  }
+
+ private:
+  static absl::Status Garbage() {
+    return Failed(Reason::REASON_INTERNAL, "the signing service answered with something else", "signing_garbage");
+  }
+
+  asio::awaitable<absl::StatusOr<SignResponse>> Run(Job job, absl::Time deadline) {
     const auto give_up = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(kPatience);
     for (absl::Duration pause = kFirstPause;; pause *= 2) {
-      auto proof = co_await Ask(challenge, deadline);
-      if (proof.ok() || scope_.ended() || ReasonOf(proof.status()) != Reason::REASON_NO_BACKEND) co_return proof;
+      auto response = co_await Ask(job, deadline);
+      if (response.ok() || scope_.ended() || ReasonOf(response.status()) != Reason::REASON_NO_BACKEND)
+        co_return response;
       const bool again = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(pause) < give_up &&
                          absl::Now() + pause < deadline;
-      if (!again) co_return proof;
+      if (!again) co_return response;
       const absl::Status slept = co_await Sleep(scope_, pause);
       if (!slept.ok()) co_return slept;
     }
   }
 
- private:
-  asio::awaitable<absl::StatusOr<DeepSeekProof>> Ask(const DeepSeekProofOfWork& challenge, absl::Time deadline) {
+  asio::awaitable<absl::StatusOr<SignResponse>> Ask(const Job& wanted, absl::Time deadline) {
     const absl::Status too_late =
-        Failed(Reason::REASON_DEADLINE, "the proof of work was not ready in time", "signing_deadline");
+        Failed(Reason::REASON_DEADLINE, "the signature was not ready in time", "signing_deadline");
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) co_return too_late;
     if (call_ == nullptr) {
@@ -86,9 +124,9 @@ class Stream final : public SignStream {
     }
     SignRequest request;
     Job& job = *request.mutable_job();
+    job = wanted;
     const std::string id = std::to_string(++jobs_);
     job.set_id(id);
-    *job.mutable_deepseek_proof_of_work() = challenge;
     if (deadline < absl::InfiniteFuture()) {
       const absl::Duration since_epoch = deadline - absl::UnixEpoch();
       absl::Duration rest;
@@ -110,11 +148,7 @@ class Stream final : public SignStream {
       }
       if (response->id() != id) continue;
       if (response->has_error()) co_return FromJobError(response->error());
-      if (!response->has_deepseek_proof() || response->deepseek_proof().header().empty()) {
-        co_return Failed(Reason::REASON_INTERNAL, "the signing service answered with something else",
-                         "signing_garbage");
-      }
-      co_return std::move(*response->mutable_deepseek_proof());
+      co_return std::move(*response);
     }
   }
 

@@ -29,6 +29,12 @@ class SignStream {
   /// @param deadline the proof is worthless after it
   virtual boost::asio::awaitable<absl::StatusOr<signing::v1::DeepSeekProof>> SolveDeepSeek(
       signing::v1::DeepSeekProofOfWork challenge, absl::Time deadline) = 0;
+
+  /// Signatures of requests; 10 s at most. Errors as above.
+  virtual boost::asio::awaitable<absl::StatusOr<signing::v1::ZhipuSignatureResult>> SignZhipu(
+      signing::v1::ZhipuSignature input) = 0;
+  virtual boost::asio::awaitable<absl::StatusOr<signing::v1::MiniMaxSignatureResult>> SignMiniMax(
+      signing::v1::MiniMaxSignature input) = 0;
 };
 
 class SigningClient {

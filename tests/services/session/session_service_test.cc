@@ -18,6 +18,7 @@
 #include "services/common/async/runtime.h"
 #include "services/common/config/config.h"
 #include "services/common/http/http_client.h"
+#include "services/common/rpc/channel.h"
 #include "services/common/rpc/server_host.h"
 #include "services/common/status/reason.h"
 #include "services/session/client/outcome.h"
@@ -59,7 +60,7 @@ class SessionServiceTest : public ::testing::Test {
 
   void Start() {
     runtime_ = std::make_unique<Runtime>(Runtime::Options{.threads = 2});
-    auto host = SessionHost::Start(config_, *runtime_, *http_);
+    auto host = SessionHost::Start(config_, *runtime_, *http_, signing_);
     ASSERT_TRUE(host.ok()) << host.status();
     host_ = *std::move(host);
     auto server = ServerHost::Start({}, {&host_->service()});
@@ -142,6 +143,7 @@ class SessionServiceTest : public ::testing::Test {
   std::string directory_;
   Config config_;
   std::unique_ptr<HttpClient> http_;
+  SigningClient signing_{MakeChannel("unix:/nonexistent")};  // no platform here signs
   std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<SessionHost> host_;
   std::unique_ptr<ServerHost> server_;

@@ -314,7 +314,7 @@ TEST_F(SigningServiceTest, AJobThatFailsLeavesTheStreamOpen) {
   auto unsolvable = Challenge(10, 10);
   SignRequest zhipu, minimax, none;
   zhipu.mutable_job()->set_id("zhipu");
-  zhipu.mutable_job()->mutable_zhipu_signature();
+  zhipu.mutable_job()->mutable_zhipu_signature();  // no time, no nonce
   minimax.mutable_job()->set_id("minimax");
   minimax.mutable_job()->mutable_minimax_signature();
   none.mutable_job()->set_id("none");
@@ -324,15 +324,31 @@ TEST_F(SigningServiceTest, AJobThatFailsLeavesTheStreamOpen) {
                 JobRequest("unsolvable", unsolvable), zhipu, minimax, none, JobRequest("good", Challenge(9, 10))},
                responses),
       absl::OkStatus());
-  for (const char* id : {"algorithm", "hex", "long", "none"}) {
+  for (const char* id : {"algorithm", "hex", "long", "none", "zhipu", "minimax"}) {
     EXPECT_EQ(CodeOf(responses[id]), absl::StatusCode::kInvalidArgument) << id;
     EXPECT_EQ(responses[id].error().detail().reason(), Reason::REASON_UPSTREAM_CHANGED) << id;
   }
   EXPECT_EQ(CodeOf(responses["unsolvable"]), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(responses["unsolvable"].error().detail().reason(), Reason::REASON_SIGNATURE_REFUSED);
-  EXPECT_EQ(CodeOf(responses["zhipu"]), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(CodeOf(responses["minimax"]), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(responses["good"].deepseek_proof().answer(), 9);
+}
+
+TEST_F(SigningServiceTest, SignaturesAreJobsLikeAnyOther) {
+  SignRequest zhipu, minimax;
+  zhipu.mutable_job()->set_id("zhipu");
+  zhipu.mutable_job()->mutable_zhipu_signature()->set_time_ms(1767225600123);
+  zhipu.mutable_job()->mutable_zhipu_signature()->set_nonce("5e696148a4ab36ef7f0535bc70b6af30");
+  minimax.mutable_job()->set_id("minimax");
+  minimax.mutable_job()->mutable_minimax_signature()->set_time_ms(1771400000000);
+  minimax.mutable_job()->mutable_minimax_signature()->set_target("/v1/api/user/renewal");
+  minimax.mutable_job()->mutable_minimax_signature()->set_body("{}");
+  Responses responses;
+  EXPECT_EQ(Exchange({zhipu, minimax}, responses), absl::OkStatus());
+  EXPECT_EQ(responses["zhipu"].zhipu_signature().timestamp(), "1767225600103");
+  EXPECT_EQ(responses["zhipu"].zhipu_signature().sign(), "94fd31d5ffe68a28daeb03f26d71deb2");
+  EXPECT_EQ(responses["minimax"].minimax_signature().x_timestamp(), "1771400000");
+  EXPECT_EQ(responses["minimax"].minimax_signature().x_signature(), "72811ba660f01bc1988f2b4f8eb3a522");
+  EXPECT_EQ(responses["minimax"].minimax_signature().yy(), "07278e17d2f0c680259f9666f7846337");
 }
 
 TEST_F(SigningServiceTest, AnExpiredChallengeIsRefusedOnceEveryClockSaysSo) {

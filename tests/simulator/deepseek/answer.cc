@@ -1,7 +1,8 @@
 #include "tests/simulator/deepseek/answer.h"
 
-#include <algorithm>
 #include <utility>
+
+#include "tests/simulator/platform.h"
 
 namespace simulator::deepseek {
 
@@ -11,53 +12,7 @@ namespace {
 
 constexpr double kInsertedAt = 1793000000.125;
 
-size_t CodePointStart(const std::string& text, size_t at) {
-  while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
-  return at;
-}
-
-std::vector<std::string> Words(const std::string& text) {
-  std::vector<std::string> words;
-  size_t from = 0;
-  while (from < text.size()) {
-    size_t to = text.find(' ', from + 1);
-    if (to == std::string::npos) to = text.size();
-    words.push_back(text.substr(from, to - from));
-    from = to;
-  }
-  return words;
-}
-
-std::string LastLineOf(std::string prompt) {
-  while (!prompt.empty() && (prompt.back() == '\n' || prompt.back() == ' ')) prompt.pop_back();
-  const size_t line = prompt.rfind('\n');
-  std::string last = line == std::string::npos ? prompt : prompt.substr(line + 1);
-  constexpr size_t kLongest = 160;
-  if (last.size() > kLongest) last = last.substr(0, CodePointStart(last, kLongest)) + "…";
-  return last;
-}
-
 }  // namespace
-
-std::vector<std::string> TextPieces(const AnswerPlan& plan) {
-  if (plan.script.fault() == "empty") return {};
-  const std::string text = plan.script.Text(
-      "text", "This is a simulated answer; no platform was asked. You said: " + LastLineOf(plan.prompt));
-  const int chunks = plan.script.Number("chunks", 0);
-  if (chunks <= 0) return Words(text);
-  std::vector<std::string> pieces;
-  if (plan.script.Text("text").empty()) {
-    for (int i = 0; i < chunks; ++i) pieces.push_back((i == 0 ? "piece " : " piece ") + std::to_string(i));
-    return pieces;
-  }
-  size_t from = 0;
-  for (int i = 0; i < chunks; ++i) {
-    const size_t to = CodePointStart(text, text.size() * static_cast<size_t>(i + 1) / static_cast<size_t>(chunks));
-    if (to > from) pieces.push_back(text.substr(from, to - from));
-    from = std::max(from, to);
-  }
-  return pieces;
-}
 
 AnswerScript::AnswerScript(AnswerPlan plan)
     : plan_(std::move(plan)), dialect_(plan_.script.Text("dialect", "2026")), encoder_(dialect_ == "2025-11") {}
@@ -122,10 +77,8 @@ std::string AnswerScript::Opening() {
   touched["updated_at"] = kInsertedAt + 0.125;
   out += Named("update_session", touched);
 
-  const std::string thought = plan_.script.Text("think", "The question is clear; a short answer will do.");
   json::array fragments;
-  std::vector<std::string> thoughts =
-      plan_.thinking && plan_.script.fault() != "empty" ? Words(thought) : std::vector<std::string>();
+  const std::vector<std::string> thoughts = plan_.thinking ? ThoughtPieces(plan_.script) : std::vector<std::string>();
   const bool old = dialect_ == "2025-mid";
   if (!thoughts.empty() && !old) fragments.push_back(Fragment("THINK", thoughts.front()));
   json::object document;

@@ -21,9 +21,6 @@ struct AnswerPlan {
   std::string prompt;
 };
 
-/// The text that `plan` asks for, in pieces.
-std::vector<std::string> TextPieces(const AnswerPlan& plan);
-
 class AnswerScript {
  public:
   explicit AnswerScript(AnswerPlan plan);

@@ -130,6 +130,8 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   co_await Dispatch(call);
 }
 
+std::string Server::Credential(int number) const { return absl::StrCat(options_.token_prefix, "deepseek-", number); }
+
 asio::awaitable<void> Server::Dispatch(Call& call) {
   {
     absl::MutexLock lock(&mutex_);
@@ -393,7 +395,7 @@ asio::awaitable<void> Server::Complete(Call& call) {
     ++running_[call.token];
     counts_["max_running"] = std::max<int64_t>(counts_["max_running"], running_[call.token]);
   }
-  std::vector<std::string> pieces = TextPieces(plan);
+  std::vector<std::string> pieces = TextPieces(plan.script, plan.prompt);
   co_await Stream(call, session, std::move(plan), "", std::move(pieces), false);
 }
 

@@ -24,11 +24,12 @@
 #include "boost/json/value.hpp"
 #include "services/common/http/http_server.h"
 #include "tests/simulator/deepseek/answer.h"
+#include "tests/simulator/platform.h"
 #include "tests/simulator/script.h"
 
 namespace simulator::deepseek {
 
-class Server {
+class Server final : public Platform {
  public:
   struct Options {
     int64_t difficulty = 144000;
@@ -40,13 +41,16 @@ class Server {
 
   /// A request under /api/v0, path as on the platform.
   boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request,
-                                     switchyard::HttpResponder& responder);
+                                     switchyard::HttpResponder& responder) override;
+
+  std::string name() const override { return "deepseek"; }
+  std::string Credential(int number) const override;
 
   /// Counters, open conversations and violations.
-  boost::json::object State() const;
-  void Reset();
+  boost::json::object State() const override;
+  void Reset() override;
   /// The next `times` completions of `account` (empty: of any) follow `script`, before what their prompts say.
-  void Plan(const std::string& account, Script script, int times);
+  void Plan(const std::string& account, Script script, int times) override;
 
  private:
   struct Session {

@@ -1,0 +1,83 @@
+#include "services/common/config/platforms.h"
+
+namespace switchyard {
+namespace {
+
+using Kind = PlatformOption::Kind;
+
+constexpr absl::string_view kUserAgent =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36";
+
+// Source: protocol notes of DeepSeek, section 8.
+std::vector<PlatformOption> DeepSeekOptions() {
+  return {
+      {"user_agent", kUserAgent},
+      {"client_platform", "web", Kind::kChoice, {"web", "android"}},
+      {"client_version", "2.4.0"},
+      {"locale", "zh_CN"},
+      {"timezone_offset", "28800", Kind::kWhole, {}, -43200, 50400},
+      {"max_continuations", "10", Kind::kWhole, {}, 0, 50},
+      {"citation_markers", "strip", Kind::kChoice, {"strip", "keep"}},
+  };
+}
+
+// Source: protocol notes of Kimi, section 8.
+std::vector<PlatformOption> KimiOptions() {
+  return {
+      {"user_agent", kUserAgent},
+  };
+}
+
+// Source: protocol notes of Metaso, section 8.
+std::vector<PlatformOption> MetasoOptions() {
+  return {
+      {"user_agent", kUserAgent},
+      {"history", "last", Kind::kChoice, {"last", "flatten"}},
+  };
+}
+
+// Source: protocol notes of Doubao, section 8.
+std::vector<PlatformOption> DoubaoOptions() {
+  return {
+      {"user_agent", kUserAgent},
+  };
+}
+
+// Source: protocol notes of Qwen, section 8.
+std::vector<PlatformOption> QwenOptions() {
+  return {
+      {"user_agent", kUserAgent},
+  };
+}
+
+// Source: protocol notes of Zhipu, section 8.
+std::vector<PlatformOption> ZhipuOptions() {
+  return {
+      {"user_agent", kUserAgent},
+  };
+}
+
+// Source: protocol notes of MiniMax, section 8.
+std::vector<PlatformOption> MiniMaxOptions() {
+  return {
+      {"user_agent", kUserAgent},
+  };
+}
+
+}  // namespace
+
+const std::vector<PlatformDefaults>& Platforms() {
+  // Spacing: each platform's protocol notes, section 7.
+  static const auto& table = *new std::vector<PlatformDefaults>{
+      {"deepseek", "https://chat.deepseek.com", "DEEPSEEK_TOKEN", 8021, absl::Seconds(2), {"web"}, DeepSeekOptions()},
+      {"kimi", "https://www.kimi.com", "KIMI_TOKEN", 8022, absl::Seconds(2), {"connect"}, KimiOptions()},
+      {"metaso", "https://metaso.cn", "METASO_TOKEN", 8023, absl::Seconds(8), {"a"}, MetasoOptions()},
+      {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a"}, DoubaoOptions()},
+      {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2), {"a"}, QwenOptions()},
+      {"zhipu", "https://chatglm.cn", "ZHIPU_TOKEN", 8026, absl::Seconds(3), {"classic"}, ZhipuOptions()},
+      {"minimax", "https://agent.minimaxi.com", "MINIMAX_TOKEN", 8027, absl::Seconds(3), {"matrix"}, MiniMaxOptions()},
+  };
+  return table;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,17 @@
+#include "services/session/refreshers/refresher.h"
+
+#include "services/session/refreshers/deepseek.h"
+
+namespace switchyard {
+
+boost::asio::awaitable<absl::StatusOr<FreshToken>> Refresher::Refresh(Scope&, Secret, Identity) const {
+  co_return absl::UnimplementedError("this platform's credential is its token");
+}
+
+std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const ProviderConfig& config,
+                                         const RefresherTools& tools) {
+  if (platform == "deepseek") return std::make_unique<DeepSeekRefresher>(config, tools.http);
+  return nullptr;
+}
+
+}  // namespace switchyard
