@@ -175,7 +175,8 @@ TEST(References, ACompleteListReplacesAndOneWithoutAddressKeepsItsNumber) {
 }
 
 TEST(References, OnlyWhatABrowserMayOpenIsShown) {
-  EXPECT_TRUE(Decode({R"(data:{"type":"source","link":"javascript:alert(1)"})", "\n\n", kText, kDone}).citations.empty());
+  EXPECT_TRUE(
+      Decode({R"-(data:{"type":"source","link":"javascript:alert(1)"})-", "\n\n", kText, kDone}).citations.empty());
 }
 
 TEST(Errors, ByCodeAndWord) {

@@ -87,7 +87,9 @@ TEST(MetasoCheck, ReadsMyInfo) {
        }) {
     const absl::Status status = ReadMyInfo(row.status, row.type, row.body);
     EXPECT_EQ(status.ok(), row.reason == REASON_UNSPECIFIED) << row.status << row.body << status;
-    if (!status.ok()) EXPECT_EQ(ReasonOf(status), row.reason) << row.status << row.body;
+    if (!status.ok()) {
+      EXPECT_EQ(ReasonOf(status), row.reason) << row.status << row.body;
+    }
   }
 }
 
