@@ -40,12 +40,12 @@ absl::Status ConversationError(absl::string_view what) {
 /// One turn's exchange with the platform.
 class Exchange {
  public:
-  Exchange(const Settings& settings, const Clock& clock, Random& random, MetaTokens& tokens, Turn& turn,
+  Exchange(const Settings& settings, const Clock& clock, Random& random, AccountMemory& memory, Turn& turn,
            std::optional<MessageRef> before)
       : settings_(settings),
         clock_(clock),
         random_(random),
-        tokens_(tokens),
+        memory_(memory),
         turn_(turn),
         before_(std::move(before)),
         decoder_({.label_citations = settings.label_citations,
@@ -56,8 +56,12 @@ class Exchange {
     if (!plan.ok()) co_return plan.status();
     plan_ = *std::move(plan);
     auto finished = co_await RunCalls();
-    if (!finished.ok()) tokens_.Drop(turn_.account().token);
-    co_return finished;
+    if (finished.ok()) {
+      memory_.rests.Succeeded(turn_.account().token);
+      co_return finished;
+    }
+    memory_.tokens.Drop(turn_.account().token);
+    co_return Timed(finished.status());
   }
 
  private:
@@ -95,7 +99,7 @@ class Exchange {
     auto session = co_await OpenSession(*token);
     if (!session.ok() && token_was_kept_ && IsUnknownRefusal(session.status())) {
       // The page's token may have grown old before its time.
-      tokens_.Drop(turn_.account().token);
+      memory_.tokens.Drop(turn_.account().token);
       token = co_await MetaToken();
       if (!token.ok()) co_return token.status();
       session = co_await OpenSession(*token);
@@ -105,13 +109,13 @@ class Exchange {
   }
 
   asio::awaitable<absl::StatusOr<Secret>> MetaToken() {
-    std::optional<Secret> kept = tokens_.Find(turn_.account().token);
+    std::optional<Secret> kept = memory_.tokens.Find(turn_.account().token);
     token_was_kept_ = kept.has_value();
     if (kept) co_return *std::move(kept);
     auto page = co_await Call(Page(settings_, turn_.account()), kMaxPage);
     if (!page.ok()) co_return page.status();
     auto token = ReadPage(*page, clock_.Now());
-    if (token.ok()) tokens_.Keep(turn_.account().token, *token);
+    if (token.ok()) memory_.tokens.Keep(turn_.account().token, *token);
     co_return token;
   }
 
@@ -119,7 +123,7 @@ class Exchange {
     auto answer = co_await Call(CreateSession(settings_, turn_.account(), plan_, token), kMaxJsonAnswer);
     if (!answer.ok()) co_return answer.status();
     auto envelope = ReadEnvelope(*answer, clock_.Now());
-    if (!envelope.ok()) co_return Dated(envelope.status());
+    if (!envelope.ok()) co_return envelope.status();
     co_return SessionId(*envelope);
   }
 
@@ -134,7 +138,7 @@ class Exchange {
     auto answer = co_await ReadWhole(**response, kMaxJsonAnswer);
     if (!answer.ok()) co_return answer.status();
     turn_.GenerationRefused();
-    co_return Dated(NoStream(*answer, clock_.Now()));
+    co_return NoStream(*answer, clock_.Now());
   }
 
   asio::awaitable<absl::StatusOr<AnswerEnd>> Stream(HttpResponse& response) {
@@ -146,7 +150,7 @@ class Exchange {
     if (reason == Reason::REASON_RATE_LIMITED || reason == Reason::REASON_QUOTA_SPENT ||
         reason == Reason::REASON_CREDENTIAL_EXPIRED || reason == Reason::REASON_CAPTCHA_PENDING)
       turn_.GenerationRefused();
-    co_return Dated(end.status());
+    co_return end;
   }
 
   asio::awaitable<absl::Status> NoteBegin() {
@@ -172,11 +176,19 @@ class Exchange {
     co_await turn_.Emit(events);
   }
 
-  /// A spent quota comes back with the platform's next day.
-  absl::Status Dated(const absl::Status& status) const {
-    if (ReasonOf(status) != Reason::REASON_QUOTA_SPENT) return status;
-    return MakeError(Reason::REASON_QUOTA_SPENT, status.message(),
-                     {.until = NextDay(clock_.Now()), .cause = DetailOf(status).cause()});
+  /// The same error with the time to wait, where the platform did not say: a quota comes back with its next day.
+  absl::Status Timed(const absl::Status& status) {
+    const ErrorDetail detail = DetailOf(status);
+    ErrorExtras extras;
+    extras.cause = detail.cause();
+    if (detail.reason() == Reason::REASON_QUOTA_SPENT) {
+      extras.until = NextDay(clock_.Now());
+    } else if (detail.reason() == Reason::REASON_RATE_LIMITED && !detail.has_retry_after()) {
+      extras.retry_after = memory_.rests.Limited(turn_.account().token);
+    } else {
+      return status;
+    }
+    return MakeError(detail.reason(), status.message(), std::move(extras));
   }
 
   asio::awaitable<absl::StatusOr<Answer>> Call(HttpRequest request, size_t max_bytes) {
@@ -198,7 +210,7 @@ class Exchange {
   const Settings& settings_;
   const Clock& clock_;
   Random& random_;
-  MetaTokens& tokens_;
+  AccountMemory& memory_;
   Turn& turn_;
   const std::optional<MessageRef> before_;
   EventDecoder decoder_;
@@ -210,7 +222,7 @@ class Exchange {
 }  // namespace
 
 MetasoProvider::MetasoProvider(Settings settings, const ProviderTools& tools)
-    : settings_(std::move(settings)), clock_(tools.clock), random_(tools.random), tokens_(tools.clock) {}
+    : settings_(std::move(settings)), clock_(tools.clock), random_(tools.random), memory_(tools.clock) {}
 
 chat::v1::HistoryMode MetasoProvider::default_history() const {
   return settings_.flatten_history ? chat::v1::HISTORY_MODE_FLATTEN : chat::v1::HISTORY_MODE_LAST;
@@ -224,7 +236,7 @@ asio::awaitable<absl::StatusOr<FinishReason>> MetasoProvider::Run(Turn& turn) {
     before = MessageRef::Parse(turn.conversation_ref());
     if (!before) co_return ConversationError("it is not one of metaso's");
   }
-  Exchange exchange(settings_, clock_, random_, tokens_, turn, std::move(before));
+  Exchange exchange(settings_, clock_, random_, memory_, turn, std::move(before));
   co_return co_await exchange.Run();
 }
 

@@ -6,10 +6,19 @@
 #include <string>
 
 #include "services/common/provider/provider.h"
+#include "services/metaso/cool_downs.h"
 #include "services/metaso/meta_tokens.h"
 #include "services/metaso/platform.h"
 
 namespace switchyard::metaso {
+
+/// What is known of accounts from one turn to the next.
+struct AccountMemory {
+  explicit AccountMemory(const Clock& clock) : tokens(clock), rests(clock) {}
+
+  MetaTokens tokens;
+  CoolDowns rests;
+};
 
 class MetasoProvider final : public Provider {
  public:
@@ -32,7 +41,7 @@ class MetasoProvider final : public Provider {
   Settings settings_;
   const Clock& clock_;
   Random& random_;
-  MetaTokens tokens_;
+  AccountMemory memory_;
 };
 
 }  // namespace switchyard::metaso

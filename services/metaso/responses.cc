@@ -22,7 +22,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr int64_t kQuoteLength = 200;
-constexpr absl::Duration kCoolDown = absl::Seconds(120);
 constexpr char kUnknownRefusal[] = "unknown_code";
 
 constexpr absl::string_view kExpired =
@@ -70,10 +69,7 @@ std::string WithQuote(std::string message, absl::string_view said) {
 std::optional<absl::Status> KnownCode(absl::string_view code) {
   for (const CodeRow& row : kCodes) {
     if (row.code != code) continue;
-    ErrorExtras extras;
-    extras.cause = std::string(row.cause);
-    if (row.reason == Reason::REASON_RATE_LIMITED) extras.retry_after = kCoolDown;
-    return MakeError(row.reason, row.message, std::move(extras));
+    return MakeError(row.reason, row.message, {.cause = std::string(row.cause)});
   }
   return std::nullopt;
 }
@@ -90,8 +86,7 @@ absl::Status HttpError(const Answer& answer, absl::Time now) {
   if (status == 403) return Challenged("http_403");
   if (status == 429) {
     const auto wait = ParseRetryAfter(answer.headers.Get("retry-after"), now);
-    return MakeError(Reason::REASON_RATE_LIMITED, kLimited,
-                     {.retry_after = wait.value_or(kCoolDown), .cause = "http_429"});
+    return MakeError(Reason::REASON_RATE_LIMITED, kLimited, {.retry_after = wait, .cause = "http_429"});
   }
   if (status >= 500)
     return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, absl::StrCat("metaso answered with HTTP status ", status),
