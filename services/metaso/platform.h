@@ -14,6 +14,7 @@ inline constexpr char kPlatform[] = "metaso";
 inline constexpr char kOrigin[] = "https://metaso.cn";
 
 inline constexpr char kPage[] = "/";
+inline constexpr char kMyInfo[] = "/api/my-info";
 inline constexpr char kSession[] = "/api/session";
 inline constexpr char kSearch[] = "/api/searchV2";
 inline constexpr char kChat[] = "/api/search/chat";

@@ -60,15 +60,25 @@ class Exchange {
       memory_.rests.Succeeded(turn_.account().token);
       co_return finished;
     }
+    if (turn_.scope().ended()) co_return finished;
     memory_.tokens.Drop(turn_.account().token);
+    const std::string cause = DetailOf(finished.status()).cause();
+    if (cause == kTooManyCause || cause == kQuotaCause) {
+      // So are those treated who only seem to be logged in.
+      const bool anonymous = co_await IsAnonymous();
+      if (anonymous) co_return ExpiredError("anonymous");
+    }
     co_return Timed(finished.status());
   }
 
  private:
   asio::awaitable<absl::StatusOr<FinishReason>> RunCalls() {
-    auto request = co_await Prepare();
-    if (!request.ok()) co_return request.status();
-    auto response = co_await Ask(*std::move(request));
+    auto response = co_await Open();
+    if (!response.ok() && token_was_kept_ && IsUnknownRefusal(response.status())) {
+      // The page's token may have grown old before its time.
+      memory_.tokens.Drop(turn_.account().token);
+      response = co_await Open();
+    }
     if (!response.ok()) co_return response.status();
     auto end = co_await Stream(**response);
     if (!end.ok()) co_return end.status();
@@ -81,8 +91,19 @@ class Exchange {
     co_return FinishReason::FINISH_REASON_STOP;
   }
 
+  asio::awaitable<absl::StatusOr<Response>> Open() {
+    auto request = co_await Prepare();
+    if (!request.ok()) co_return request.status();
+    co_return co_await Ask(*std::move(request));
+  }
+
   /// Everything that comes before the call that is answered by a stream.
   asio::awaitable<absl::StatusOr<HttpRequest>> Prepare() {
+    if (settings_.dialect == Dialect::kSearch) {
+      // A question that is too long is refused before anything is asked for it.
+      auto shortest = Search(settings_, turn_.account(), plan_, Secret(), "0");
+      if (!shortest.ok()) co_return shortest.status();
+    }
     auto token = co_await MetaToken();
     if (!token.ok()) co_return token.status();
     if (settings_.dialect == Dialect::kChat) {
@@ -93,17 +114,7 @@ class Exchange {
       input.conversation_key = random_.NextUuid();
       co_return SearchChat(settings_, turn_.account(), *token, input);
     }
-    // Before a session is made for nothing.
-    auto probe = Search(settings_, turn_.account(), plan_, *token, std::string(20, '0'));
-    if (!probe.ok()) co_return probe.status();
     auto session = co_await OpenSession(*token);
-    if (!session.ok() && token_was_kept_ && IsUnknownRefusal(session.status())) {
-      // The page's token may have grown old before its time.
-      memory_.tokens.Drop(turn_.account().token);
-      token = co_await MetaToken();
-      if (!token.ok()) co_return token.status();
-      session = co_await OpenSession(*token);
-    }
     if (!session.ok()) co_return session.status();
     co_return Search(settings_, turn_.account(), plan_, *token, *session);
   }
@@ -117,6 +128,11 @@ class Exchange {
     auto token = ReadPage(*page, clock_.Now());
     if (token.ok()) memory_.tokens.Keep(turn_.account().token, *token);
     co_return token;
+  }
+
+  asio::awaitable<bool> IsAnonymous() {
+    auto answer = co_await Call(MyInfo(settings_, turn_.account()), kMaxJsonAnswer);
+    co_return answer.ok() && SaysAnonymous(*answer);
   }
 
   asio::awaitable<absl::StatusOr<std::string>> OpenSession(Secret token) {

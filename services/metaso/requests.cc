@@ -85,6 +85,15 @@ HttpRequest Page(const Settings& settings, const Account& account) {
   return request;
 }
 
+HttpRequest MyInfo(const Settings& settings, const Account& account) {
+  HttpRequest request = Start(settings, account, "GET", kMyInfo);
+  AddFetchHeaders(request, absl::StrCat(kOrigin, "/"));
+  request.headers.Add("Accept", "application/json, text/plain, */*");
+  request.headers.Add("Is-Mini-Webview", "0");
+  request.repeatable = true;
+  return request;
+}
+
 HttpRequest CreateSession(const Settings& settings, const Account& account, const SearchPlan& plan,
                           const Secret& meta_token) {
   HttpRequest request = Start(settings, account, "POST", kSession);

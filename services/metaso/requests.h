@@ -25,6 +25,9 @@ struct MessageRef {
 /// The page that holds the token for the other calls.
 HttpRequest Page(const Settings& settings, const Account& account);
 
+/// Who the platform takes the account for.
+HttpRequest MyInfo(const Settings& settings, const Account& account);
+
 /// Opens a session for one search.
 HttpRequest CreateSession(const Settings& settings, const Account& account, const SearchPlan& plan,
                           const Secret& meta_token);

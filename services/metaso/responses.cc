@@ -40,9 +40,9 @@ constexpr std::array kCodes = {
     CodeRow{"401", Reason::REASON_CREDENTIAL_EXPIRED, kExpired, "code_401"},
     CodeRow{"403", Reason::REASON_CAPTCHA_PENDING, kChallenge, "code_403"},
     CodeRow{"429", Reason::REASON_RATE_LIMITED, kLimited, "code_429"},
-    CodeRow{"TOO_MANY_REQUESTS", Reason::REASON_RATE_LIMITED, kLimited, "too_many_requests"},
+    CodeRow{"TOO_MANY_REQUESTS", Reason::REASON_RATE_LIMITED, kLimited, kTooManyCause},
     CodeRow{"4001", Reason::REASON_QUOTA_SPENT, "metaso says that the account's quota of searches is spent",
-            "code_4001"},
+            kQuotaCause},
 };
 
 // What a page says that asks for a human.
@@ -52,9 +52,6 @@ constexpr std::array<absl::string_view, 8> kChallengeMarks = {"captcha", "slider
 absl::Status Changed(absl::string_view what, absl::string_view cause) {
   return MakeError(Reason::REASON_UPSTREAM_CHANGED, absl::StrCat("metaso's answer was not understood: ", what),
                    {.cause = std::string(cause)});
-}
-absl::Status Expired(absl::string_view cause) {
-  return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, kExpired, {.cause = std::string(cause)});
 }
 absl::Status Challenged(absl::string_view cause) {
   return MakeError(Reason::REASON_CAPTCHA_PENDING, kChallenge, {.cause = std::string(cause)});
@@ -82,7 +79,7 @@ bool IsHtml(const Answer& answer) {
 /// What follows from the HTTP status alone; OK if the body has to be looked at.
 absl::Status HttpError(const Answer& answer, absl::Time now) {
   const int status = answer.http_status;
-  if (status == 401) return Expired("http_401");
+  if (status == 401) return ExpiredError("http_401");
   if (status == 403) return Challenged("http_403");
   if (status == 429) {
     const auto wait = ParseRetryAfter(answer.headers.Get("retry-after"), now);
@@ -91,7 +88,7 @@ absl::Status HttpError(const Answer& answer, absl::Time now) {
   if (status >= 500)
     return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, absl::StrCat("metaso answered with HTTP status ", status),
                      {.cause = "http_5xx"});
-  if (status >= 300 && status < 400) return Expired("redirect");
+  if (status >= 300 && status < 400) return ExpiredError("redirect");
   return absl::OkStatus();
 }
 
@@ -173,7 +170,7 @@ absl::StatusOr<Secret> ReadPage(const Answer& answer, absl::Time now) {
   }
   if (answer.http_status != 200) return Changed(absl::StrCat("HTTP status ", answer.http_status), "http_status");
   if (!IsHtml(answer)) return Changed("its page is no page", "page");
-  return Expired("no_meta_token");
+  return ExpiredError("no_meta_token");
 }
 
 absl::StatusOr<json::value> ReadEnvelope(const Answer& answer, absl::Time now) {
@@ -221,6 +218,20 @@ absl::Status CodeError(absl::string_view code, absl::string_view said, bool has_
   const std::string name = code.empty() ? "" : absl::StrCat(" (", CleanQuote(ReplaceInvalidUtf8(code), 40), ")");
   return MakeError(reason, WithQuote(absl::StrCat("metaso broke off its answer", name), said),
                    {.cause = "error_event"});
+}
+
+bool SaysAnonymous(const Answer& answer) {
+  if (answer.http_status == 401) return true;
+  auto root = ParseJson(answer.body);
+  if (answer.http_status != 200 || !root.ok() || !root->is_object()) return false;
+  const auto code = JsonWhole(FindMember(*root, {"errCode"}));
+  if (code && *code != 0) return *code == 401;
+  const json::value* data = FindMember(*root, {"data"});
+  return data != nullptr && data->is_object() && FindMember(*data, {"user"}) == nullptr;
+}
+
+absl::Status ExpiredError(absl::string_view cause) {
+  return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, kExpired, {.cause = std::string(cause)});
 }
 
 bool IsUnknownRefusal(const absl::Status& status) { return DetailOf(status).cause() == kUnknownRefusal; }

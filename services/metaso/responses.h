@@ -40,6 +40,13 @@ absl::Status NoStream(const Answer& answer, absl::Time now);
 /// @param has_content whether the answer had begun
 absl::Status CodeError(absl::string_view code, absl::string_view said, bool has_content);
 
+/// Causes of errors that a login which is no longer good may have, too.
+inline constexpr char kTooManyCause[] = "too_many_requests";
+inline constexpr char kQuotaCause[] = "code_4001";
+/// What my-info says: whether the platform knows nobody by these cookies. False if it could not be told.
+bool SaysAnonymous(const Answer& answer);
+absl::Status ExpiredError(absl::string_view cause);
+
 /// Whether the code was an envelope's and in no table: the one way that a token which is no longer good shows itself.
 bool IsUnknownRefusal(const absl::Status& status);
 

@@ -120,6 +120,7 @@ TEST_P(Metaso, FaultsInTheStream) {
            {"fault=envelope at=1", 403, "credential_expired", nullptr, nullptr, "One"},
            {"fault=rate", 429, "rate_limited", "120"},
            {"fault=quota", 429, "insufficient_quota", nullptr, "false"},
+           {"fault=anonymous", 403, "credential_expired"},
            {"fault=empty", 502, "upstream_empty"},
        }) {
     ExpectFault("metaso", kModel, fault, Dialect());
@@ -159,8 +160,8 @@ TEST(MetasoSearch, FaultsOfItsOwnCalls) {
   }
 }
 
-TEST(MetasoSearch, ThePagesTokenIsKeptAndFetchedAgainWhenItIsRefused) {
-  PlatformSuite suite("metaso");
+TEST_P(Metaso, ThePagesTokenIsKeptAndFetchedAgainWhenItIsRefused) {
+  PlatformSuite suite("metaso", Dialect());
   suite.ExpectAnswers(kModel);
   suite.ExpectAnswers(kModel);
   EXPECT_EQ(suite.platforms().Count("tokens_issued", "metaso"), 1);

@@ -97,6 +97,15 @@ TEST(ReadEnvelope, AnUnknownCodeMayBeATokenThatIsTooOld) {
   EXPECT_FALSE(IsUnknownRefusal(ReadEnvelope(Json(R"({"errCode":401})"), kNow).status()));
 }
 
+TEST(SaysAnonymous, OnlyWhereItIsSure) {
+  EXPECT_TRUE(SaysAnonymous(Json(R"({"errCode":0,"data":{}})")));
+  EXPECT_TRUE(SaysAnonymous(Json(R"({"errCode":401})")));
+  EXPECT_TRUE(SaysAnonymous(Json("", 401)));
+  for (const Answer& answer : {Json(R"({"errCode":0,"data":{"user":{}}})"), Json(R"({"errCode":7})"), Json("{}", 500),
+                               Html("<html>"), Json("[]"), Json("{}")})
+    EXPECT_FALSE(SaysAnonymous(answer)) << answer.body;
+}
+
 TEST(SessionId, IsADecimalStringOrANumber) {
   const auto id = [](const std::string& text) { return SessionId(*ReadEnvelope(Json(text), kNow)); };
   EXPECT_EQ(*id(R"({"errCode":0,"data":{"id":"8700000000000000100"}})"), "8700000000000000100");

@@ -110,6 +110,7 @@ void Server::Reset() {
   sessions_.clear();
   conversations_.clear();
   token_uses_.clear();
+  anonymous_.clear();
 }
 
 std::string Server::NextId() {
@@ -199,6 +200,11 @@ asio::awaitable<void> Server::Page(Call& call) {
   }
 }
 
+bool Server::AnonymousNow(const std::string& uid) {
+  absl::MutexLock lock(&mutex_);
+  return anonymous_.count(uid) > 0;
+}
+
 asio::awaitable<void> Server::MyInfo(Call& call) {
   if (call.Header("Is-Mini-Webview") != "0") journal_.Violate("my-info: no Is-Mini-Webview");
   const std::string fault = journal_.Peek(call.uid).fault();
@@ -206,6 +212,9 @@ asio::awaitable<void> Server::MyInfo(Call& call) {
     co_await Refuse(call, 401, "未登录");
   } else if (fault == "captcha") {
     co_await call.Send(200, "text/html", kChallenge);
+  } else if (AnonymousNow(call.uid)) {
+    std::string answer = Envelope(0, "success", json::object());
+    co_await call.Send(200, "application/json", std::move(answer));
   } else {
     json::object user{{"id", call.uid}, {"nickname", "simulated"}};
     json::object data;
@@ -274,6 +283,13 @@ asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
   co_return true;
 }
 
+asio::awaitable<bool> Server::RefuseStale(Call& call, bool first) {
+  if (first || journal_.Peek(call.uid).fault() != "stale_token") co_return false;
+  journal_.Take(call.uid, "");
+  co_await Refuse(call, 4003, "token invalid");
+  co_return true;
+}
+
 asio::awaitable<void> Server::CreateSession(Call& call) {
   const std::string question = Text(call.body, "question"), mode = Text(call.body, "mode");
   const std::string engine = Text(call.body, "engineType");
@@ -294,11 +310,8 @@ asio::awaitable<void> Server::CreateSession(Call& call) {
     co_await Refuse(call, 400, "bad request");
     co_return;
   }
-  if (!first && journal_.Peek(call.uid).fault() == "stale_token") {
-    journal_.Take(call.uid, "");
-    co_await Refuse(call, 4003, "token invalid");
-    co_return;
-  }
+  const bool stale = co_await RefuseStale(call, first);
+  if (stale) co_return;
   Script script = journal_.Take(call.uid, question);
   if (script.Text("where") != "search") {
     const bool refused = co_await RefuseByScript(call, script);
@@ -387,6 +400,8 @@ asio::awaitable<void> Server::Chat(Call& call) {
     co_await Refuse(call, 400, fault);
     co_return;
   }
+  const bool stale = co_await RefuseStale(call, first);
+  if (stale) co_return;
   Script script = journal_.Take(call.uid, prompt);
   const bool refused = co_await RefuseByScript(call, script);
   if (refused) co_return;
@@ -436,7 +451,11 @@ asio::awaitable<void> Server::Answer(Call& call, Script script, std::string prom
     pieces.push_back("[[2]]");
   }
   if (script.Number("ai_label", 0) == 1) pieces.push_back("<span class=\"ai\">[AI生成]</span>");
-  const bool at_once = script.fault() == "rate" || script.fault() == "quota";
+  const bool at_once = script.fault() == "rate" || script.fault() == "quota" || script.fault() == "anonymous";
+  if (script.fault() == "anonymous") {
+    absl::MutexLock lock(&mutex_);
+    anonymous_.insert(call.uid);
+  }
   if (at_once) pieces.clear();
   if (!at_once && script.fault() != "empty") {
     if (chat) {

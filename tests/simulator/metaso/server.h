@@ -5,7 +5,8 @@
 // behind the text), space=1 ("data: "), crlf=1, comments=1 (heartbeats, comments and empty events between the events).
 //
 // Faults (script: fault=NAME): in the stream cut, reset, stall, empty, garbage, bad_utf8, oversized, error (an error
-// event), word (a word in brackets), envelope (an envelope as an event), rate, quota; in place of it, at the session
+// event), word (a word in brackets), envelope (an envelope as an event), rate, quota, anonymous (rate,
+// and my-info knows nobody); in place of it, at the session
 // or, with where=search, at the search: expired, code (an unknown error), redirect, captcha (HTTP 200), http_403,
 // http_429, http_500, html, not_json, no_id; stale_token (a page's token that was used before is refused); by plan
 // alone, in place of the page: page_captcha, page_bare (no token in it), page_429, page_500.
@@ -15,6 +16,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -57,6 +59,7 @@ class Server final : public Platform {
   boost::asio::awaitable<void> Chat(Call& call);
   boost::asio::awaitable<void> Answer(Call& call, Script script, std::string prompt, std::string opening, bool chat,
                                       std::string message);
+  boost::asio::awaitable<bool> RefuseStale(Call& call, bool first);
   boost::asio::awaitable<bool> RefuseByScript(Call& call, const Script& script);
   boost::asio::awaitable<void> Refuse(Call& call, int64_t code, std::string why);
 
@@ -65,6 +68,7 @@ class Server final : public Platform {
   std::string TokenFault(const std::string& token, const std::string& uid, bool& first);
   std::string SearchFault(const std::map<std::string, std::string>& query, const std::string& uid, Script& script);
   std::string NextId();
+  bool AnonymousNow(const std::string& uid);
 
   Journal journal_;
   absl::Mutex mutex_;
@@ -72,6 +76,7 @@ class Server final : public Platform {
   std::map<std::string, Session> sessions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Conversation> conversations_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> token_uses_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> anonymous_ ABSL_GUARDED_BY(mutex_);  // logins that the platform has silently forgotten
 };
 
 }  // namespace simulator::metaso

@@ -55,8 +55,9 @@ std::string Frames::Fault(const std::string& fault) const {
   if (fault == "word") return Raw("[SERVICE_BUSY]");
   if (fault == "envelope") return Object(json::object{{"errCode", 401}, {"errMsg", "未登录"}});
   if (fault == "quota") return Object(json::object{{"type", "error"}, {"code", 4001}, {"msg", "额度已用完"}});
+  if (fault == "anonymous" && chat_) return Fault("quota");
   if (fault == "rate" && chat_) return Object(json::object{{"msg", "Too Many Requests"}, {"code", 429}});
-  if (fault == "rate") return Raw("[TOO_MANY_REQUESTS]") + "\n\n";
+  if (fault == "rate" || fault == "anonymous") return Raw("[TOO_MANY_REQUESTS]") + "\n\n";
   return "";
 }
 
