@@ -32,7 +32,7 @@ constexpr absl::Duration kCleanUpLimit = absl::Seconds(15);
 constexpr absl::Duration kHurriedCleanUpLimit = absl::Milliseconds(500);
 
 struct PlatformRow {
-  absl::string_view name;
+  const char* name;
   std::unique_ptr<Provider> (*make)(const Config& config, const ProviderTools& tools);
 };
 constexpr std::array kPlatforms = {
@@ -124,7 +124,7 @@ class Relay final : public RunningProgram {
                                           options);
     const ProviderTools tools{*http_, *signing_client_, SystemClock::Get(), SystemRandom::Get()};
     for (const PlatformRow& platform : kPlatforms) {
-      if (config.providers.at(std::string(platform.name)).enabled) chat_->Add(platform.make(config, tools));
+      if (config.providers.at(platform.name).enabled) chat_->Add(platform.make(config, tools));
     }
     auto host = ServerHost::Start({.listen = config.chat_listen, .reflection = config.reflection}, {chat_.get()});
     if (!host.ok()) return host.status();
