@@ -147,6 +147,18 @@ TEST_P(Metaso, FaultsInPlaceOfAnAnswer) {
   }
 }
 
+TEST_P(Metaso, ASilentPlatformIsNotWaitedForForever) {
+  const Variables more = Dialect({{"SWITCHYARD_HTTP__IDLE_LIMIT", "1s"}});
+  ExpectFault("metaso", kModel, {"fault=stall at=1", 504, "deadline_exceeded", nullptr, nullptr, "One"}, more);
+}
+
+TEST(MetasoSearch, BrokenCharactersAreReplaced) {
+  PlatformSuite suite("metaso");
+  const Streamed answer = Stream(suite.port(), "[[sim: text=One+two fault=bad_utf8 at=1]]", "", kModel);
+  EXPECT_EQ(answer.text, "One\xEF\xBF\xBD\xEF\xBF\xBD");
+  EXPECT_EQ(answer.finish_reason, "stop");
+}
+
 TEST(MetasoSearch, FaultsOfItsOwnCalls) {
   for (const PlatformFault& fault : std::vector<PlatformFault>{
            {"fault=no_id", 502, "upstream_changed", nullptr, "false"},
