@@ -1,7 +1,10 @@
 #include "services/common/rpc/channel.h"
 
 #include "grpcpp/create_channel.h"
+#include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/security/credentials.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
 
 namespace switchyard {
 
@@ -26,7 +29,17 @@ grpc::ChannelArguments ChannelSettings() {
   return arguments;
 }
 
+void KeepCallbackThreads() {
+  static grpc::Server* const kept = [] {
+    grpc::ServerBuilder builder;
+    builder.RegisterCallbackGenericService(new grpc::CallbackGenericService);  // outlives the server, as it has to
+    return builder.BuildAndStart().release();
+  }();
+  (void)kept;
+}
+
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target) {
+  KeepCallbackThreads();
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), ChannelSettings());
 }
 

@@ -50,6 +50,7 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions 
     if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });
 
+  KeepCallbackThreads();
   auto host = std::unique_ptr<ServerHost>(new ServerHost());
   grpc::ServerBuilder builder;
   ApplySettings(builder);
