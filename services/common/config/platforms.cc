@@ -40,6 +40,13 @@ std::vector<PlatformOption> MetasoOptions() {
 std::vector<PlatformOption> DoubaoOptions() {
   return {
       {"user_agent", kUserAgent},
+      {"pc_version", "3.5.10"},
+      {"version_code", "20800"},
+      {"region", "CN"},
+      {"bot_id", "7338286299411103781"},
+      {"lite_bot_id", "7338286299411103781"},
+      {"ms_token", ""},
+      {"a_bogus", ""},
   };
 }
 
