@@ -116,7 +116,7 @@ std::string TextAt(const json::value& value, std::initializer_list<const char*> 
 
 Parameters ReadQuery(const std::string& query) {
   Parameters parameters;
-  for (const std::string pair : absl::StrSplit(query, '&', absl::SkipEmpty())) {
+  for (const std::string& pair : std::vector<std::string>(absl::StrSplit(query, '&', absl::SkipEmpty()))) {
     const size_t equals = pair.find('=');
     parameters[pair.substr(0, equals)] = equals == std::string::npos ? "" : pair.substr(equals + 1);
   }
