@@ -9,6 +9,7 @@
 #include "services/doubao/events.h"
 #include "services/doubao/requests.h"
 #include "services/doubao/responses.h"
+#include "services/doubao/samantha_events.h"
 
 namespace switchyard::doubao {
 
@@ -26,16 +27,21 @@ asio::awaitable<absl::StatusOr<Answer>> ReadWhole(Scope& scope, HttpResponse& re
   co_return answer;
 }
 
+std::unique_ptr<DoubaoDecoder> DecoderFor(Dialect dialect) {
+  if (dialect == Dialect::kSamantha) return std::make_unique<SamanthaDecoder>();
+  return std::make_unique<EventDecoder>();
+}
+
 /// One turn's exchange with the platform.
 class Exchange {
  public:
   Exchange(const Settings& settings, const Clock& clock, Random& random, Turn& turn)
-      : settings_(settings), clock_(clock), random_(random), turn_(turn), decoder_(std::make_unique<EventDecoder>()) {}
+      : settings_(settings), clock_(clock), random_(random), turn_(turn), decoder_(DecoderFor(settings.dialect)) {}
 
   asio::awaitable<absl::StatusOr<FinishReason>> Run() {
     if (!turn_.conversation_ref().empty()) {
       auto before = ConversationPoint::Parse(turn_.conversation_ref());
-      if (!before)
+      if (!before || settings_.dialect == Dialect::kSamantha)
         co_return MakeError(Reason::REASON_INVALID_REQUEST, "conversation_id: it is not one of doubao's",
                             {.field = "conversation_id"});
       before_ = *std::move(before);
@@ -67,7 +73,8 @@ class Exchange {
     input.thinking = turn_.thinking();
     input.ids = MessageIds::Make(random_, now);
     input.now = now;
-    return Completion(settings_, turn_.account(), input);
+    return settings_.dialect == Dialect::kSamantha ? SamanthaCompletion(settings_, turn_.account(), input)
+                                                   : Completion(settings_, turn_.account(), input);
   }
 
   asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Ask() {
@@ -98,6 +105,7 @@ class Exchange {
   }
 
   std::string ResumeRef() const {
+    if (settings_.dialect == Dialect::kSamantha) return "";  // how it goes on is not known
     ConversationPoint point = decoder_->point();
     if (point.conversation.empty()) point.conversation = before_.conversation;
     if (point.section.empty()) point.section = before_.section;

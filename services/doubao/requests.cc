@@ -197,6 +197,8 @@ MessageIds MessageIds::Make(Random& random, absl::Time now) {
   ids.local_message = random.NextUuid();
   ids.block = random.NextUuid();
   ids.unique_key = random.NextUuid();
+  ids.samantha_section = absl::StrCat("26", RandomDigits(random, 16));
+  ids.samantha_conversation = absl::StrCat("local_16", RandomDigits(random, 14));
   return ids;
 }
 
@@ -216,6 +218,39 @@ HttpRequest Completion(const Settings& settings, const Account& account, const C
   body["option"] = Option(input, deep_think);
   body["ext"] = std::move(ext);
   return Post(settings, account, kCompletion, body);
+}
+
+HttpRequest SamanthaCompletion(const Settings& settings, const Account& account, const CompletionInput& input) {
+  constexpr int kTextMessage = 2001;
+  json::object text;
+  text["text"] = View(input.prompt);
+  json::object message;
+  message["content"] = json::serialize(text);
+  message["content_type"] = kTextMessage;
+  message["attachments"] = json::array();
+  message["references"] = json::array();
+  json::array messages;
+  messages.push_back(std::move(message));
+  json::object option;
+  for (const char* name : {"is_regen", "with_suggest", "is_replace", "is_delete", "use_auto_cot", "resend_for_regen",
+                           "enable_commerce_credit"})
+    option[name] = false;
+  for (const char* name : {"message_from", "action_bar_skill_id"}) option[name] = 0;
+  option["need_create_conversation"] = true;
+  option["launch_stage"] = 1;
+  option["use_deep_think"] = input.thinking;
+  option["event_id"] = "0";
+  json::object body;
+  body["messages"] = std::move(messages);
+  body["completion_option"] = std::move(option);
+  body["evaluate_option"] = json::object{{"web_ab_params", ""}};
+  body["section_id"] = input.ids.samantha_section;
+  body["conversation_id"] = "0";
+  body["local_conversation_id"] = input.ids.samantha_conversation;
+  body["local_message_id"] = input.ids.local_message;
+  HttpRequest request = Post(settings, account, kSamanthaCompletion, body);
+  request.headers.Set("Agw-Js-Conv", "str, str");
+  return request;
 }
 
 HttpRequest DeleteConversation(const Settings& settings, const Account& account, absl::string_view conversation,

@@ -31,6 +31,8 @@ struct MessageIds {
   std::string local_message;
   std::string block;
   std::string unique_key;
+  std::string samantha_section;       // dialect B only
+  std::string samantha_conversation;  // dialect B only
 
   static MessageIds Make(Random& random, absl::Time now);
 };
@@ -47,6 +49,9 @@ struct CompletionInput {
   absl::Time now = {};
 };
 HttpRequest Completion(const Settings& settings, const Account& account, const CompletionInput& input);
+
+/// The same in dialect B, which only begins conversations.
+HttpRequest SamanthaCompletion(const Settings& settings, const Account& account, const CompletionInput& input);
 
 HttpRequest DeleteConversation(const Settings& settings, const Account& account, absl::string_view conversation,
                                const std::string& sequence_id);

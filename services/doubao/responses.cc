@@ -143,7 +143,9 @@ absl::Status CodeError(int64_t code, absl::string_view said, bool verify, bool h
 absl::Status StreamError(const json::value& data, bool has_content) {
   auto code = JsonWhole(FindMember(data, {"error_code"}));
   if (!code) code = JsonWhole(FindMember(data, {"code"}));
-  return CodeError(code.value_or(0), Said(data), WantsVerification(FindMember(data, {"extra"})), has_content);
+  const bool verify =
+      WantsVerification(FindMember(data, {"extra"})) || WantsVerification(FindMember(data, {"error_detail", "ext"}));
+  return CodeError(code.value_or(0), Said(data), verify, has_content);
 }
 
 absl::Status GatewayError(const json::value& data, bool has_content) {

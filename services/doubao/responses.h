@@ -25,7 +25,7 @@ struct Answer {
 /// @param has_content whether the answer had begun
 absl::Status CodeError(int64_t code, absl::string_view said, bool verify, bool has_content);
 
-/// The data of STREAM_ERROR or STREAM_MSG_ERROR.
+/// The data of STREAM_ERROR, STREAM_MSG_ERROR or, in dialect B, of event 2005.
 absl::Status StreamError(const boost::json::value& data, bool has_content);
 /// The data of gateway-error, whose code is inside its text.
 absl::Status GatewayError(const boost::json::value& data, bool has_content);

@@ -44,6 +44,36 @@ TEST(Doubao, PicturesComeBehindTheText) {
   suite.ExpectClean();
 }
 
+const Variables kOlder = {{"SWITCHYARD_PROVIDERS__DOUBAO__DIALECT", "b"}};
+
+TEST(Doubao, TheOlderDialect) {
+  PlatformSuite suite("doubao", kOlder);
+  suite.ExpectModels({{"doubao", R"({"use_deep_think":false})"},
+                      {"doubao-thinking", R"({"use_deep_think":true})"},
+                      {"doubao-expert", R"({"use_deep_think":true})"}});
+  suite.ExpectHistory("doubao");
+  suite.ExpectReasoningFormats("doubao-thinking");
+  suite.ExpectStops("doubao");
+  for (const char* script : {"", "crlf=1", "comments=1"}) suite.ExpectAnyChunking("doubao-thinking", script);
+  suite.ExpectAbort("doubao");
+}
+
+TEST(Doubao, TheOlderDialectFails) {
+  for (const PlatformFault& fault :
+       {PlatformFault{"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"},
+        PlatformFault{"fault=late_error", 502, "upstream_broken", nullptr, nullptr, "One two"},
+        PlatformFault{"fault=garbage", 502, "upstream_changed", nullptr, "false", "One two"},
+        PlatformFault{"fault=expired", 403, "credential_expired"}, PlatformFault{"fault=empty", 502, "upstream_empty"}})
+    ExpectFault("doubao", "doubao", fault, kOlder);
+}
+
+TEST(Doubao, BytesThatAreNoUtf8AreReplaced) {
+  PlatformSuite suite("doubao");
+  EXPECT_EQ(Stream(suite.port(), "[[sim: text=One+two+three fault=bad_utf8]]", "", "doubao").text,
+            "One two \xEF\xBF\xBD");
+  suite.ExpectClean();
+}
+
 class DoubaoFault : public ::testing::TestWithParam<PlatformFault> {};
 TEST_P(DoubaoFault, IsTold) { ExpectFault("doubao", "doubao", GetParam(), {{"SWITCHYARD_HTTP__IDLE_LIMIT", "1s"}}); }
 

@@ -37,7 +37,7 @@ CompletionInput TestInput() {
   CompletionInput input;
   input.prompt = "Hello \"you\"";
   input.model = "default";
-  input.ids = {"local_1", "m", "b", "k"};
+  input.ids = {"local_1", "m", "b", "k", "26s", "local_16s"};
   input.now = kNow;
   return input;
 }
@@ -107,6 +107,22 @@ TEST(Requests, ALaterTurnGoesOn) {
             R"("last_section_id":"7412345678901234568","last_message_index":4})");
   EXPECT_FALSE(body.at("option").at("need_create_conversation").as_bool());
   EXPECT_EQ(body.at("ext").at("sub_conv_firstmet_type").as_string(), "0");
+}
+
+TEST(Requests, TheOlderDialect) {
+  CompletionInput input = TestInput();
+  input.thinking = true;
+  const HttpRequest request = SamanthaCompletion(TestSettings(), TestAccount(), input);
+  EXPECT_TRUE(absl::StrContains(request.url, "/samantha/chat/completion?aid=497858&"));
+  EXPECT_EQ(request.headers.Get("agw-js-conv"), "str, str");
+  const json::value wanted = json::parse(
+      R"({"messages":[{"content":"{\"text\":\"Hello \\\"you\\\"\"}","content_type":2001,"attachments":[],"references":[]}],)"
+      R"("completion_option":{"is_regen":false,"with_suggest":false,"need_create_conversation":true,"launch_stage":1,)"
+      R"("is_replace":false,"is_delete":false,"message_from":0,"action_bar_skill_id":0,"use_deep_think":true,)"
+      R"("use_auto_cot":false,"resend_for_regen":false,"enable_commerce_credit":false,"event_id":"0"},)"
+      R"("evaluate_option":{"web_ab_params":""},"section_id":"26s","conversation_id":"0",)"
+      R"("local_conversation_id":"local_16s","local_message_id":"m"})");
+  EXPECT_EQ(json::parse(request.body), wanted) << request.body;
 }
 
 TEST(Requests, CapturedSignaturesPassAsTheyAre) {

@@ -90,7 +90,7 @@ json::object ImageBlock() {
 
 }  // namespace
 
-std::string AnswerScript::RawEvent(const std::string& name, const std::string& data) {
+std::string NamedEvents::RawEvent(const std::string& name, const std::string& data) {
   const std::string id = std::to_string(next_++);
   if (plan_.script.Number("oneline", 0) != 0) return "id: " + id + " event: " + name + " data: " + data + "\n\n";
   std::string event = "id: " + id + "\nevent: " + name + "\ndata: " + data + "\n\n";
@@ -99,17 +99,17 @@ std::string AnswerScript::RawEvent(const std::string& name, const std::string& d
   return event;
 }
 
-std::string AnswerScript::Event(const std::string& name, const json::value& data) {
+std::string NamedEvents::Event(const std::string& name, const json::value& data) {
   return RawEvent(name, json::serialize(data));
 }
 
-json::value AnswerScript::Id(const std::string& id) const {
+json::value NamedEvents::Id(const std::string& id) const {
   uint64_t number = 0;
   if (plan_.script.Number("numeric", 0) != 0 && absl::SimpleAtoi(id, &number)) return number;
   return json::value(id);
 }
 
-std::string AnswerScript::Opening() {
+std::string NamedEvents::Opening() {
   json::object query;
   query["question_id"] = Id(plan_.question);
   query["message_index"] = plan_.question_index;
@@ -133,7 +133,7 @@ std::string AnswerScript::Opening() {
   return Event("SSE_HEARTBEAT", json::object()) + Event("SSE_ACK", ack) + Event("FULL_MSG_NOTIFY", notify);
 }
 
-std::string AnswerScript::Message(json::array blocks) {
+std::string NamedEvents::Message(json::array blocks) {
   message_open_ = true;
   json::object meta;
   meta["message_id"] = Id(plan_.answer);
@@ -150,7 +150,7 @@ std::string AnswerScript::Message(json::array blocks) {
   return Event("STREAM_MSG_NOTIFY", message);
 }
 
-std::string AnswerScript::Patch(json::array blocks, const std::string& speech) {
+std::string NamedEvents::Patch(json::array blocks, const std::string& speech) {
   if (!message_open_) return Message(std::move(blocks));
   json::object value;
   value["content_block"] = std::move(blocks);
@@ -174,7 +174,7 @@ std::string AnswerScript::Patch(json::array blocks, const std::string& speech) {
   return Event("STREAM_CHUNK", data);
 }
 
-std::vector<std::string> AnswerScript::Thoughts() {
+std::vector<std::string> NamedEvents::Thoughts() {
   std::vector<std::string> events;
   if (plan_.thinking) {
     events.push_back(Patch({ThinkingBlock("思考中", false)}, ""));
@@ -200,7 +200,7 @@ std::vector<std::string> AnswerScript::Thoughts() {
   return events;
 }
 
-std::string AnswerScript::Piece(const std::string& text) {
+std::string NamedEvents::Piece(const std::string& text) {
   if (!text_open_) {
     text_open_ = true;
     return Patch({TextBlock("a1", "", text, 1)}, text);
@@ -209,7 +209,7 @@ std::string AnswerScript::Piece(const std::string& text) {
   return Event("CHUNK_DELTA", json::object{{"text", text}});
 }
 
-std::string AnswerScript::Ending(const std::string& text) {
+std::string NamedEvents::Ending(const std::string& text) {
   std::string out;
   if (text_open_) {
     json::object closing = TextBlock("a1", "", "", 2);
@@ -228,6 +228,10 @@ std::string AnswerScript::Ending(const std::string& text) {
   out += Event("SSE_REPLY_END", end);
   out += Event("SSE_REPLY_END", json::object{{"end_type", 2}, {"answer_finish_attr", {{"has_suggest", false}}}});
   return out + Event("SSE_REPLY_END", json::object{{"end_type", 3}});
+}
+
+std::string NamedEvents::Error(int64_t code, const std::string& message) {
+  return Event("STREAM_ERROR", json::object{{"error_code", code}, {"error_msg", message}});
 }
 
 std::string ErrorStream(int64_t code, const std::string& message, bool verify, bool gateway) {

@@ -19,22 +19,36 @@ struct AnswerPlan {
   std::string prompt;
 };
 
+/// What both dialects have.
 class AnswerScript {
  public:
-  explicit AnswerScript(AnswerPlan plan) : plan_(std::move(plan)) {}
-
-  /// Heartbeat, acknowledgement and the echo of the question.
-  std::string Opening();
+  virtual ~AnswerScript() = default;
+  /// Heartbeat, acknowledgement and, in dialect A, the echo of the question.
+  virtual std::string Opening() = 0;
   /// The thinking, where there is some, and what was searched meanwhile.
-  std::vector<std::string> Thoughts();
-  std::string Piece(const std::string& text);
+  virtual std::vector<std::string> Thoughts() = 0;
+  virtual std::string Piece(const std::string& text) = 0;
   /// @param text all of it, for the summary
-  std::string Ending(const std::string& text);
-  std::string Event(const std::string& name, const boost::json::value& data);
-  /// Any text as an event's data.
-  std::string RawEvent(const std::string& name, const std::string& data);
+  virtual std::string Ending(const std::string& text) = 0;
+  /// An event with a piece of text whose data is `data`, which may be anything.
+  virtual std::string RawPiece(const std::string& data) = 0;
+  virtual std::string Error(int64_t code, const std::string& message) = 0;
+};
+
+class NamedEvents final : public AnswerScript {
+ public:
+  explicit NamedEvents(AnswerPlan plan) : plan_(std::move(plan)) {}
+
+  std::string Opening() override;
+  std::vector<std::string> Thoughts() override;
+  std::string Piece(const std::string& text) override;
+  std::string Ending(const std::string& text) override;
+  std::string RawPiece(const std::string& data) override { return RawEvent("CHUNK_DELTA", data); }
+  std::string Error(int64_t code, const std::string& message) override;
 
  private:
+  std::string Event(const std::string& name, const boost::json::value& data);
+  std::string RawEvent(const std::string& name, const std::string& data);
   boost::json::value Id(const std::string& id) const;
   std::string Message(boost::json::array blocks);
   std::string Patch(boost::json::array blocks, const std::string& speech);

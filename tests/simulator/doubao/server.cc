@@ -1,5 +1,6 @@
 #include "tests/simulator/doubao/server.h"
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
 #include "tests/simulator/doubao/checks.h"
+#include "tests/simulator/doubao/samantha.h"
 
 namespace simulator::doubao {
 
@@ -78,8 +80,8 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   journal_.Count("requests");
   journal_.Count(path);
   call.query = ReadQuery(request.query);
-  const bool known = path == "/chat/completion" || path == "/im/conversation/batch_del_user_conv" ||
-                     path == "/passport/account/info/v2";
+  const bool known = path == "/chat/completion" || path == "/samantha/chat/completion" ||
+                     path == "/im/conversation/batch_del_user_conv" || path == "/passport/account/info/v2";
   if (!known || request.method != "POST") {
     co_await call.Send(404, "text/plain", "no such page");
     co_return;
@@ -93,6 +95,8 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   if (refused) co_return;
   if (path == "/chat/completion") {
     co_await Complete(call);
+  } else if (path == "/samantha/chat/completion") {
+    co_await CompleteOlder(call);
   } else if (path == "/passport/account/info/v2") {
     co_await Check(call);
   } else {
@@ -239,14 +243,45 @@ asio::awaitable<void> Server::Complete(Call& call) {
   const bool refused = co_await RefuseByScript(call, script);
   if (refused) co_return;
 
+  co_await Answer(call, script, prompt, deep_think != 0, false);
+}
+
+asio::awaitable<void> Server::CompleteOlder(Call& call) {
+  json::error_code error;
+  call.body = json::parse(call.request.body, error);
+  if (const std::string wrong = error ? "not JSON" : WrongSamanthaBody(call.body); !wrong.empty()) {
+    journal_.Violate("wrong request: " + wrong);
+    co_await call.Refuse(kBadRequest, "common invalid param");
+    co_return;
+  }
+  const std::string prompt = SamanthaPrompt(call.body);
+  const bool thinking = At(call.body, {"completion_option", "use_deep_think"})->get_bool();
+  const Script script = journal_.Take(call.account, prompt);
+  json::object record;
+  record["prompt"] = prompt;
+  record["account"] = call.account;
+  record["use_deep_think"] = thinking;
+  journal_.Record(std::move(record));
+  const bool refused = co_await RefuseByScript(call, script);
+  if (refused) co_return;
+  co_await Answer(call, script, prompt, thinking, true);
+}
+
+asio::awaitable<void> Server::Answer(Call& call, const Script& script, std::string prompt, bool thinking, bool older) {
   AnswerPlan plan = OpenTurn(call);
   plan.script = script;
   plan.prompt = prompt;
-  plan.thinking = deep_think != 0;
+  plan.thinking = thinking;
   const json::value* deltas = At(call.body, {"option", "sse_recv_event_options", "support_chunk_delta"});
   plan.deltas = deltas != nullptr && deltas->is_bool() && deltas->get_bool() && script.Number("blocks", 0) == 0;
   if (journal_.Begin(call.account) > 1) journal_.Violate("two answers at once on one account");
-  co_await Stream(call, std::move(plan));
+  std::unique_ptr<AnswerScript> answer;
+  if (older) {
+    answer = std::make_unique<NumberedEvents>(std::move(plan));
+  } else {
+    answer = std::make_unique<NamedEvents>(std::move(plan));
+  }
+  co_await Stream(call, script, prompt, *answer);
 }
 
 asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
@@ -280,10 +315,9 @@ asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
   co_return true;
 }
 
-asio::awaitable<void> Server::Stream(Call& call, AnswerPlan plan) {
-  const Script script = plan.script;
-  const std::vector<std::string> pieces = TextPieces(script, plan.prompt);
-  AnswerScript answer(std::move(plan));
+asio::awaitable<void> Server::Stream(Call& call, const Script& script, const std::string& prompt,
+                                     AnswerScript& answer) {
+  const std::vector<std::string> pieces = TextPieces(script, prompt);
   ScriptedBody body(call.responder, script);
   HttpHeaders headers;
   headers.Add("Content-Type", "text/event-stream");
@@ -298,12 +332,11 @@ asio::awaitable<void> Server::Stream(Call& call, AnswerPlan plan) {
     if (!alive) break;
     text += pieces[i];
     std::string event = answer.Piece(pieces[i]);
-    if (body.Now("garbage", i)) event = answer.RawEvent("CHUNK_DELTA", "{\"text\":");
-    if (body.Now("bad_utf8", i)) event = answer.RawEvent("CHUNK_DELTA", "{\"text\":\" \xFF\"}");
+    if (body.Now("garbage", i)) event = answer.RawPiece("{\"text\":");
+    if (body.Now("bad_utf8", i)) event = answer.RawPiece("{\"text\":\" \xFF\"}");
     if (body.Now("oversized", i))
-      event = answer.RawEvent("CHUNK_DELTA", absl::StrCat("{\"text\":\"", std::string(kOversized, 'x'), "\"}"));
-    if (body.Now("late_error", i))
-      event = answer.RawEvent("STREAM_ERROR", R"({"error_code":710020702,"error_msg":"stream error"})");
+      event = answer.RawPiece(absl::StrCat("{\"text\":\"", std::string(kOversized, 'x'), "\"}"));
+    if (body.Now("late_error", i)) event = answer.Error(710020702, "stream error");
     alive = co_await body.Write(std::move(event));
   }
   if (alive) alive = co_await body.BeforeEnd(pieces.size());

@@ -1,6 +1,7 @@
 // Doubao's server side, as strict as the protocol page says a simulator should be (section 3.4).
 //
-// Its accounts are the session ids that begin with "d0ba".
+// Both dialects: /chat/completion and /samantha/chat/completion. Its accounts are the session ids that begin with
+// "d0ba".
 //
 // Script, besides what every platform knows: crlf=1 (CRLF line ends), oneline=1 (an event on one line), blocks=1 (no
 // CHUNK_DELTA), numeric=1 (ids as numbers), search=1, image=1, comments=1.
@@ -49,7 +50,10 @@ class Server final : public Platform {
 
   boost::asio::awaitable<void> Complete(Call& call);
   boost::asio::awaitable<bool> RefuseByScript(Call& call, const Script& script);
-  boost::asio::awaitable<void> Stream(Call& call, AnswerPlan plan);
+  boost::asio::awaitable<void> CompleteOlder(Call& call);
+  boost::asio::awaitable<void> Answer(Call& call, const Script& script, std::string prompt, bool thinking, bool older);
+  boost::asio::awaitable<void> Stream(Call& call, const Script& script, const std::string& prompt,
+                                      AnswerScript& answer);
   boost::asio::awaitable<void> Delete(Call& call);
   boost::asio::awaitable<void> Check(Call& call);
   boost::asio::awaitable<bool> RefuseAccount(Call& call);

@@ -144,7 +144,8 @@ TEST(DoubaoCheck, EveryAnswerHasItsMeaning) {
        }) {
     const absl::Status status = ReadDoubaoAccount(row.status, row.type, row.body);
     EXPECT_EQ(status.ok(), !row.reason) << row.body << status;
-    if (row.reason) EXPECT_EQ(ReasonOf(status), *row.reason) << row.status << row.body;
+    if (!row.reason) continue;
+    EXPECT_EQ(ReasonOf(status), *row.reason) << row.status << row.body;
   }
 }
 
