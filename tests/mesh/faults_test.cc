@@ -156,7 +156,9 @@ TEST(Accounts, ARefusedOneIsLeftAlone) {
 
 TEST(Accounts, NoneAtAll) {
   SimulatedPlatforms platforms;
-  Relay relay(platforms, {{"DEEPSEEK_TOKEN", ""}});
+  Variables none;
+  for (const auto& [name, credential] : platforms.Credentials()) none[name] = "";
+  Relay relay(platforms, none);
   EXPECT_EQ(Fetch(relay.port(), "GET", "/v1/models").body, R"({"object":"list","data":[]})");
   const Whole answer = Chat(relay.port(), "x");
   EXPECT_EQ(answer.status, 403);
