@@ -1,6 +1,11 @@
 #include "services/doubao/platform.h"
 
 namespace switchyard::doubao {
+namespace {
+
+std::string Captured(std::string option) { return option == "none" ? std::string() : option; }
+
+}  // namespace
 
 Settings Settings::From(const Config& config) {
   const ProviderConfig& provider = config.providers.at(kPlatform);
@@ -13,8 +18,8 @@ Settings Settings::From(const Config& config) {
   settings.region = provider.Option("region");
   settings.bot_id = provider.Option("bot_id");
   settings.lite_bot_id = provider.Option("lite_bot_id");
-  settings.ms_token = provider.Option("ms_token");
-  settings.a_bogus = provider.Option("a_bogus");
+  settings.ms_token = Captured(provider.Option("ms_token"));
+  settings.a_bogus = Captured(provider.Option("a_bogus"));
   settings.idle_limit = config.http.idle_limit;
   return settings;
 }

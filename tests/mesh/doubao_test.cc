@@ -20,6 +20,19 @@ TEST(Doubao, EverythingElse) {
   suite.ExpectContinuation("doubao");
 }
 
+TEST(Doubao, AnAccountKeepsItsDeviceOverARestart) {
+  const SimulatedPlatforms platforms;
+  std::string state_dir;
+  {
+    Relay relay(platforms);
+    state_dir = relay.state_dir();
+    EXPECT_EQ(Chat(relay.port(), "[[sim: text=One]]", "", "doubao").text(), "One");
+  }
+  Relay relay(platforms, {}, state_dir);
+  EXPECT_EQ(Chat(relay.port(), "[[sim: text=Two]]", "", "doubao").text(), "Two");
+  EXPECT_EQ(platforms.Violations("doubao"), "");
+}
+
 TEST(Doubao, TheLiteAssistantIsConfigured) {
   PlatformSuite suite("doubao", {{"SWITCHYARD_PROVIDERS__DOUBAO__OPTIONS__LITE_BOT_ID", "7234781073513644036"}});
   suite.ExpectModels(

@@ -48,8 +48,8 @@ std::vector<PlatformOption> DoubaoOptions() {
       {"region", "CN"},
       {"bot_id", "7338286299411103781"},
       {"lite_bot_id", "7338286299411103781"},
-      {"ms_token", ""},
-      {"a_bogus", ""},
+      {"ms_token", "none"},
+      {"a_bogus", "none"},
   };
 }
 
