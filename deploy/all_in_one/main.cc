@@ -19,6 +19,7 @@
 #include "services/common/time/clock.h"
 #include "services/common/time/random.h"
 #include "services/deepseek/provider.h"
+#include "services/doubao/provider.h"
 #include "services/metaso/provider.h"
 #include "services/session/client/session_client.h"
 #include "services/session/session_host.h"
@@ -38,6 +39,7 @@ struct PlatformRow {
 };
 constexpr std::array kPlatforms = {
     PlatformRow{deepseek::kPlatform, &MakeProvider<deepseek::DeepSeekProvider>},
+    PlatformRow{doubao::kPlatform, &MakeProvider<doubao::DoubaoProvider>},
     PlatformRow{metaso::kPlatform, &MakeProvider<metaso::MetasoProvider>},
 };
 

@@ -13,6 +13,7 @@
 #include "services/common/async/runtime.h"
 #include "services/common/log/log.h"
 #include "tests/simulator/deepseek/server.h"
+#include "tests/simulator/doubao/server.h"
 #include "tests/simulator/metaso/server.h"
 #include "tests/simulator/simulator.h"
 
@@ -78,6 +79,7 @@ int main(int argc, char** argv) {
 
   std::vector<std::unique_ptr<simulator::Platform>> platforms;
   platforms.push_back(std::make_unique<simulator::deepseek::Server>(deepseek));
+  platforms.push_back(std::make_unique<simulator::doubao::Server>());
   platforms.push_back(std::make_unique<simulator::metaso::Server>());
   if (print_credentials) {
     for (const auto& platform : platforms) {

@@ -43,6 +43,13 @@ std::vector<PlatformOption> MetasoOptions() {
 std::vector<PlatformOption> DoubaoOptions() {
   return {
       {"user_agent", kUserAgent},
+      {"pc_version", "3.5.10"},
+      {"version_code", "20800"},
+      {"region", "CN"},
+      {"bot_id", "7338286299411103781"},
+      {"lite_bot_id", "7338286299411103781"},
+      {"ms_token", "none"},
+      {"a_bogus", "none"},
   };
 }
 
@@ -74,6 +81,8 @@ const std::vector<PlatformDefaults>& Platforms() {
   static const auto& table = *new std::vector<PlatformDefaults>{
       {"deepseek", "https://chat.deepseek.com", "DEEPSEEK_TOKEN", 8021, absl::Seconds(2), {"web"}, DeepSeekOptions()},
       {"kimi", "https://www.kimi.com", "KIMI_TOKEN", 8022, absl::Seconds(2), {"connect"}, KimiOptions()},
+      {"metaso", "https://metaso.cn", "METASO_TOKEN", 8023, absl::Seconds(8), {"a"}, MetasoOptions()},
+      {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a", "b"}, DoubaoOptions()},
       {"metaso", "https://metaso.cn", "METASO_TOKEN", 8023, absl::Seconds(8), {"a", "b"}, MetasoOptions()},
       {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a"}, DoubaoOptions()},
       {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2), {"a"}, QwenOptions()},

@@ -1,6 +1,7 @@
 #include "services/session/refreshers/refresher.h"
 
 #include "services/session/refreshers/deepseek.h"
+#include "services/session/refreshers/doubao.h"
 #include "services/session/refreshers/metaso.h"
 
 namespace switchyard {
@@ -12,6 +13,7 @@ boost::asio::awaitable<absl::StatusOr<FreshToken>> Refresher::Refresh(Scope&, Se
 std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const ProviderConfig& config,
                                          const RefresherTools& tools) {
   if (platform == "deepseek") return std::make_unique<DeepSeekRefresher>(config, tools.http);
+  if (platform == "doubao") return std::make_unique<DoubaoRefresher>(config, tools);
   if (platform == "metaso") return std::make_unique<MetasoRefresher>(config, tools.http);
   return nullptr;
 }
