@@ -12,6 +12,7 @@
 #include "services/common/async/runtime.h"
 #include "services/common/log/log.h"
 #include "tests/simulator/deepseek/server.h"
+#include "tests/simulator/minimax/server.h"
 #include "tests/simulator/simulator.h"
 
 namespace {
@@ -77,6 +78,7 @@ int main(int argc, char** argv) {
 
   std::vector<std::unique_ptr<simulator::Platform>> platforms;
   platforms.push_back(std::make_unique<simulator::deepseek::Server>(deepseek));
+  platforms.push_back(std::make_unique<simulator::minimax::Server>());
   simulator::Simulator simulator(std::move(platforms));
   switchyard::Runtime runtime({threads});
   switchyard::HttpServerOptions options;

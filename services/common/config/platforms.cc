@@ -60,7 +60,18 @@ std::vector<PlatformOption> ZhipuOptions() {
 // Source: protocol notes of MiniMax, section 8.
 std::vector<PlatformOption> MiniMaxOptions() {
   return {
-      {"user_agent", kUserAgent},
+      // Together with os_name and browser_platform: one browser on one system.
+      {"user_agent",
+       "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 "
+       "Safari/537.36"},
+      {"os_name", "Windows"},
+      {"browser_platform", "Win32"},
+      {"chat_type", "2", Kind::kWhole, {}, 1, 2},
+      {"poll_ms", "700", Kind::kWhole, {}, 1, 60000},
+      {"poll_later_ms", "1500", Kind::kWhole, {}, 1, 60000},
+      {"poll_backoff_ms", "1000", Kind::kWhole, {}, 1, 60000},
+      {"delete_retry_ms", "2000", Kind::kWhole, {}, 1, 60000},
+      {"silence_s", "120", Kind::kWhole, {}, 1, 600},
   };
 }
 

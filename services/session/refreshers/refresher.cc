@@ -1,6 +1,7 @@
 #include "services/session/refreshers/refresher.h"
 
 #include "services/session/refreshers/deepseek.h"
+#include "services/session/refreshers/minimax.h"
 
 namespace switchyard {
 
@@ -11,6 +12,7 @@ boost::asio::awaitable<absl::StatusOr<FreshToken>> Refresher::Refresh(Scope&, Se
 std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const ProviderConfig& config,
                                          const RefresherTools& tools) {
   if (platform == "deepseek") return std::make_unique<DeepSeekRefresher>(config, tools.http);
+  if (platform == "minimax") return std::make_unique<MiniMaxRefresher>(config, tools);
   return nullptr;
 }
 
