@@ -355,6 +355,7 @@ asio::awaitable<void> Server::Send(Call& call) {
         chat = &chats_[id];
         journal_.Opened(absl::StrCat(id));
       }
+      chat->history = chat->told;
       chat->user = call.claims.user;
       chat->script = script;
       chat->text_ids = script.Text("ids") == "text";
@@ -380,10 +381,12 @@ json::object Server::DetailOf(int64_t id, Chat& chat) {
   const size_t growth = static_cast<size_t>(
       std::max(1, script.Number("growth", script.Number("chunks", 0) > 0 ? 1 : static_cast<int>((total + 2) / 3))));
   const int told = std::max(0, chat.polls - script.Number("polls", 0));
-  const size_t shown = std::min(total, growth * static_cast<size_t>(told));
+  // The first poll of an answer that thinks has the beginning of its thoughts alone.
+  const int told_text = std::max(0, chat.thoughts.empty() ? told : told - 1);
+  const size_t shown = std::min(total, growth * static_cast<size_t>(told_text));
   const auto count = static_cast<size_t>(std::max(1, script.Number("messages", 1)));
   // Most platforms' last look: the whole answer and that it has ended come with the same poll.
-  const bool ended = told > 0 && shown == total;
+  const bool ended = told_text > 0 && shown == total;
   json::array messages = chat.history;
   const auto add = [&](int64_t message, int type, const std::string& text, const std::string& thought) {
     json::object one{{"msg_id", IdValue(message, chat.text_ids)},
@@ -399,13 +402,14 @@ json::object Server::DetailOf(int64_t id, Chat& chat) {
     std::string text = Joined(chat.pieces, i * each, std::min(shown, (i + 1) * each));
     if (script.fault() == "bad_utf8" && !ended && shown > 0) text += "\xE7\xBA";
     std::string thought;
-    if (i == 0) thought = Joined(chat.thoughts, 0, shown >= total ? chat.thoughts.size() : 1);
+    if (i == 0) thought = Joined(chat.thoughts, 0, told_text > 0 ? chat.thoughts.size() : 1);
     add(chat.question + 1 + static_cast<int64_t>(i), i % 2 == 0 ? 2 : 10, text, thought);
   }
-  if (ended && std::exchange(chat.ended, true) == false) {
-    chat.history = messages;
+  if (ended) {
+    chat.ended = true;
     EndAnswer(chat);
   }
+  chat.told = messages;
   if (script.Text("order") != "asc") std::reverse(messages.begin(), messages.end());
   json::object state{{"chat_id", IdValue(id, chat.text_ids)}};
   if (script.Text("status") != "none") state["chat_status"] = ended ? 2 : 1;
@@ -419,7 +423,6 @@ asio::awaitable<void> Server::Poll(Call& call) {
   journal_.Count("polls");
   std::string answer;
   Script script;
-  int poll = 0;
   {
     absl::MutexLock lock(&mutex_);
     Chat* chat = Find(call);
@@ -428,19 +431,17 @@ asio::awaitable<void> Server::Poll(Call& call) {
       answer = Base(1000400, "chat not found");
     } else {
       script = chat->script;
-      poll = chat->running ? chat->polls : 1000000;  // a look back is no poll of a running answer
       chat->polled = absl::Now();
       const std::string fault = script.fault();
       const int at = script.Number("at", 2);
-      const bool hit = poll >= at && poll < at + script.Number("times", 1000);
+      const bool hit = !chat->ended && chat->polls >= at && chat->polls < at + script.Number("times", 1000);
       ++chat->polls;
-      if (hit && absl::StartsWith(fault, "poll_")) {
-        // It goes on behind the failure.
+      const bool of_polls = absl::StartsWith(fault, "poll_") || fault == "cut" || fault == "reset" || fault == "stall";
+      if (hit && of_polls) {
         script.values["hit"] = fault;
       } else {
         answer = json::serialize(DetailOf(IdIn(call.body, "chat_id"), *chat));
       }
-      if (hit && (fault == "cut" || fault == "reset" || fault == "stall")) script.values["hit"] = fault;
     }
   }
   const std::string hit = script.Text("hit");

@@ -49,6 +49,7 @@ class Server final : public Platform {
     Script script;
     bool text_ids = false;
     boost::json::array history;  // messages of earlier turns
+    boost::json::array told;     // all messages as they were last told, the oldest first
     int64_t question = 0;        // id of the newest user message
     std::string prompt;
     std::vector<std::string> pieces, thoughts;

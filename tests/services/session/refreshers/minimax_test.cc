@@ -6,6 +6,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
 #include "services/common/status/reason.h"
 #include "services/minimax/responses.h"
 
@@ -31,7 +33,7 @@ const std::string kLong = "450000000000000002+" + kJwt;
 class MiniMaxNormalise : public testing::Test {
  protected:
   NoHttp http_;
-  SigningClient signing_{nullptr};
+  SigningClient signing_{grpc::CreateChannel("127.0.0.1:9", grpc::InsecureChannelCredentials())};  // not asked
   MiniMaxRefresher refresher_{ProviderConfig(), {http_, signing_, SystemClock::Get(), SystemRandom::Get()}};
 };
 
