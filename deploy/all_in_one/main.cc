@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "deploy/all_in_one/accounts_command.h"
 #include "edge/edge_host.h"
 #include "services/common/async/cpu_pool.h"
 #include "services/common/async/runtime.h"
+#include "services/common/log/log.h"
 #include "services/common/program/from_config.h"
 #include "services/common/program/program.h"
 #include "services/common/provider/chat_service.h"
@@ -31,7 +33,7 @@ constexpr absl::Duration kCleanUpLimit = absl::Seconds(15);
 constexpr absl::Duration kHurriedCleanUpLimit = absl::Milliseconds(500);
 
 struct PlatformRow {
-  absl::string_view name;
+  const char* name;
   std::unique_ptr<Provider> (*make)(const Config& config, const ProviderTools& tools);
 };
 constexpr std::array kPlatforms = {
@@ -102,7 +104,13 @@ class Relay final : public RunningProgram {
     auto sessions = SessionHost::Start(config, *runtime_, *http_, *signing_client_);
     if (!sessions.ok()) return sessions.status();
     sessions_ = *std::move(sessions);
-    auto session_host = ServerHost::Start({.listen = "", .reflection = config.reflection}, {&sessions_->service()});
+    // On its socket, too, so that `switchyard accounts` can ask; the relay itself does not need it.
+    auto session_host =
+        ServerHost::Start({.listen = config.SessionListen(), .reflection = config.reflection}, {&sessions_->service()});
+    if (!session_host.ok()) {
+      LogWarning("no_session_socket", {{"error", session_host.status().message()}});
+      session_host = ServerHost::Start({.listen = "", .reflection = config.reflection}, {&sessions_->service()});
+    }
     if (!session_host.ok()) return session_host.status();
     session_host_ = *std::move(session_host);
     session_client_ = std::make_unique<SessionClient>(session_host_->InProcessChannel());
@@ -118,7 +126,7 @@ class Relay final : public RunningProgram {
                                           options);
     const ProviderTools tools{*http_, *signing_client_, SystemClock::Get(), SystemRandom::Get()};
     for (const PlatformRow& platform : kPlatforms) {
-      if (config.providers.at(std::string(platform.name)).enabled) chat_->Add(platform.make(config, tools));
+      if (config.providers.at(platform.name).enabled) chat_->Add(platform.make(config, tools));
     }
     auto host = ServerHost::Start({.listen = config.chat_listen, .reflection = config.reflection}, {chat_.get()});
     if (!host.ok()) return host.status();
@@ -148,11 +156,13 @@ class Relay final : public RunningProgram {
 
 int main(int argc, char** argv) {
   using namespace switchyard;  // NOLINT(google-build-using-namespace)
-  return RunProgram(argc, argv,
-                    {.name = "switchyard",
-                     .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM "
-                                "platforms; the whole relay in one process.",
-                     .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
-                     .set_listen = SetHttpListen,
-                     .start = [](Config config) { return Relay::Start(config); }});
+  if (argc > 1 && absl::string_view(argv[1]) == "accounts") return AccountsCommand(argc - 1, argv + 1);
+  return RunProgram(
+      argc, argv,
+      {.name = "switchyard",
+       .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM "
+                  "platforms; the whole relay in one process. \"switchyard accounts\" checks the accounts.",
+       .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
+       .set_listen = SetHttpListen,
+       .start = [](Config config) { return Relay::Start(config); }});
 }

@@ -6,12 +6,17 @@
 #include "absl/strings/str_cat.h"
 #include "boost/asio/post.hpp"
 #include "boost/asio/steady_timer.hpp"
+#include "boost/json/object.hpp"
+#include "boost/json/serialize.hpp"
 #include "services/common/config/platforms.h"
 #include "services/common/log/log.h"
 #include "services/common/status/reason.h"
+#include "services/common/text/json.h"
+#include "services/common/text/views.h"
 
 namespace switchyard {
 
+namespace json = boost::json;
 using session::v1::ReportOutcome;
 using ProtoAccount = session::v1::Account;
 
@@ -22,14 +27,59 @@ constexpr size_t kCleanUpBatch = 20;
 constexpr size_t kOwnLabelDigits = 16;
 constexpr absl::Duration kOwnIdle = absl::Minutes(10);
 
+std::string WriteIdentity(const Identity& identity) {
+  json::object object;
+  for (const auto& [name, value] : identity) object[name] = value;
+  return json::serialize(object);
+}
+
+Identity ReadIdentity(const std::string& text) {
+  Identity identity;
+  const auto parsed = ParseJson(text);
+  if (!parsed.ok() || !parsed->is_object()) return identity;
+  for (const auto& member : parsed->get_object())
+    identity[std::string(ToAbsl(member.key()))] = std::string(JsonText(&member.value()));
+  return identity;
+}
+
 int64_t ToMillis(absl::Time time) { return time == absl::InfinitePast() ? 0 : absl::ToUnixMillis(time); }
 absl::Time FromMillis(int64_t millis) { return millis == 0 ? absl::InfinitePast() : absl::FromUnixMillis(millis); }
 
 }  // namespace
 
-Accounts::Accounts(Dependencies dependencies) : dependencies_(std::move(dependencies)) {}
+Accounts::Accounts(Dependencies dependencies, RefresherFactory make_refresher)
+    : dependencies_(std::move(dependencies)), make_refresher_(std::move(make_refresher)) {}
 
 Accounts::~Accounts() = default;
+
+void Accounts::Take(const NormalCredential& normal, Account& account) {
+  account.advice = normal.advice;
+  account.expires = normal.expires;
+  if (normal.exchanged) {
+    account.credential = normal.value;
+  } else {
+    account.token = normal.value;
+  }
+}
+
+/// What an earlier process knew of the same login.
+void Accounts::Recall(const StoredAccount& known, Account& account) {
+  const auto state = static_cast<ProtoAccount::State>(known.state);
+  if (state != ProtoAccount::STATE_WRONG_FORM) account.health = AccountHealth(state, FromMillis(known.until_ms));
+  if (!known.token.empty()) {
+    account.token = known.token;
+    account.adopted = true;
+    account.expires = known.expires_ms == 0 ? absl::InfiniteFuture() : absl::FromUnixMillis(known.expires_ms);
+  }
+  if (!known.credential.empty()) {
+    account.credential = known.credential;
+    account.rotated = true;
+  }
+  account.previous = known.previous;
+  account.in_doubt = known.exchanging;
+  account.token_version = account.newest_version = std::max<int64_t>(known.token_version, 1);
+  account.identity = ReadIdentity(known.identity);
+}
 
 absl::Status Accounts::Load(const Config& config) {
   auto stored = dependencies_.store.Accounts();
@@ -39,8 +89,8 @@ absl::Status Accounts::Load(const Config& config) {
 
   absl::MutexLock lock(&mutex_);
   for (const auto& [name, provider] : config.providers) {
-    auto refresher = MakeRefresher(
-        name, provider, {dependencies_.http, dependencies_.signing, dependencies_.clock, dependencies_.random});
+    const RefresherTools tools{dependencies_.http, dependencies_.signing, dependencies_.clock, dependencies_.random};
+    auto refresher = make_refresher_(name, provider, tools);
     if (!provider.enabled || refresher == nullptr) continue;
     refreshers_[name] = std::move(refresher);
     limits_[name] = provider;
@@ -55,22 +105,21 @@ absl::Status Accounts::Load(const Config& config) {
     account.platform = account.pool = configured.platform;
     account.fingerprint = dependencies_.sealer.Fingerprint(configured.credential.Reveal());
     auto normal = refresher->second->Normalise(configured.credential);
+    const auto known = std::find_if(stored->begin(), stored->end(),
+                                    [&](const StoredAccount& one) { return one.label == configured.label; });
+    // A changed value in .env is a new login: what was known of the old one is void, its journal too.
+    const bool same = known != stored->end() && known->fingerprint == account.fingerprint;
     if (normal.ok()) {
-      account.token = std::move(normal->value);
-      account.advice = std::move(normal->advice);
+      Take(*normal, account);
+      if (same) Recall(*known, account);
+      if (account.identity.empty()) account.identity = refresher->second->MakeIdentity(normal->value);
+      const bool dead = !normal->exchanged && !account.adopted && account.expires <= dependencies_.clock.Now();
+      if (dead) account.health = AccountHealth(ProtoAccount::STATE_EXPIRED, absl::InfinitePast());
     } else {
       account.health = AccountHealth(ProtoAccount::STATE_WRONG_FORM, absl::InfinitePast());
       account.advice = std::string(normal.status().message());
     }
-    const auto known = std::find_if(stored->begin(), stored->end(),
-                                    [&](const StoredAccount& one) { return one.label == configured.label; });
-    // A changed value in .env is a new login: what was known of the old one is void.
-    if (normal.ok() && known != stored->end() && known->fingerprint == account.fingerprint) {
-      const auto state = static_cast<ProtoAccount::State>(known->state);
-      if (state != ProtoAccount::STATE_WRONG_FORM) account.health = AccountHealth(state, FromMillis(known->until_ms));
-      if (!known->token.empty()) account.token = account.adopted = known->token;
-      account.token_version = std::max<int64_t>(known->token_version, 1);
-    }
+    if (!same) dependencies_.store.Write(Store::EndExchange{configured.label}, nullptr);
     if (!account.advice.empty())
       LogWarning("account_value", {{"account", configured.label}, {"advice", account.advice}});
     Remember(configured.label);
@@ -110,7 +159,8 @@ absl::StatusOr<std::string> Accounts::AdmitOwn(const std::string& platform, cons
     account.pool = label;
     account.own = true;
     account.fingerprint = fingerprint;
-    account.token = std::move(normal->value);
+    Take(*normal, account);
+    account.identity = refresher->second->MakeIdentity(normal->value);
   }
   accounts_[label].last_used = dependencies_.clock.Now();
   return label;
@@ -258,10 +308,14 @@ absl::Status Accounts::RefusalFor(const std::string& name, const LeaseWish& wish
                    absl::StrCat("There is no account for ", name, ". Put its token into .env as ", variable, "."));
 }
 
+Accounts::Granted Accounts::GrantedOf(const std::string& label, const Account& account) {
+  return {label, account.token, account.token_version, account.expires, account.identity};
+}
+
 Accounts::Granted Accounts::GrantOf(const std::string& label) {
   Account& account = accounts_[label];
   account.last_used = dependencies_.clock.Now();
-  return {label, account.token, account.token_version, account.identity};
+  return GrantedOf(label, account);
 }
 
 absl::StatusOr<Accounts::CleanUp> Accounts::AcquireCleanUp(const std::string& platform) {
@@ -276,7 +330,7 @@ absl::StatusOr<Accounts::CleanUp> Accounts::AcquireCleanUp(const std::string& pl
     if (account.platform != platform || !account.health.Usable(now) || !ledger_.HasPending(label, now)) continue;
     CleanUp clean_up;
     clean_up.refs = ledger_.TakePending(label, kCleanUpBatch, now);
-    clean_up.granted = {label, account.token, account.token_version, account.identity};
+    clean_up.granted = GrantedOf(label, account);
     return clean_up;
   }
   return absl::NotFoundError("nothing is pending");
@@ -337,18 +391,138 @@ void Accounts::Tell(const std::string& label, const session::v1::LeaseEvent& eve
   }
 }
 
-std::optional<Accounts::Granted> Accounts::TokenRefused(const std::string& label, int64_t version,
-                                                        ListenerId reporter) {
+std::optional<Accounts::Granted> Accounts::Current(const std::string& label) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end()) return std::nullopt;
+  return GrantedOf(label, found->second);
+}
+
+Accounts::Freshness Accounts::FreshnessOf(const std::string& label) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end()) return Freshness::kFresh;
+  const Account& account = found->second;
+  if (account.token.empty()) return Freshness::kUseless;
+  const absl::Duration lead = refreshers_.at(account.platform)->policy().lead;
+  const absl::Duration left = account.expires - dependencies_.clock.Now();
+  if (lead == absl::ZeroDuration() || left > lead) return Freshness::kFresh;
+  // A token that is its own credential is worth the same to its last moment; one that was got for a credential is
+  // replaced a lead ahead, since the turn it is lent for takes a while.
+  const bool good_for_now = account.credential.empty() && left > absl::ZeroDuration();
+  return good_for_now ? Freshness::kStale : Freshness::kUseless;
+}
+
+void Accounts::TokenRefused(const std::string& label, int64_t version, ListenerId reporter) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end() || found->second.token_version > version) return;
+  ReportOutcome expired;
+  expired.set_outcome(ReportOutcome::OUTCOME_EXPIRED);
+  Apply(label, expired, false, reporter);
+}
+
+std::optional<Accounts::Exchange> Accounts::ExchangeFor(const std::string& label) const {
   absl::MutexLock lock(&mutex_);
   const auto found = accounts_.find(label);
   if (found == accounts_.end()) return std::nullopt;
   const Account& account = found->second;
-  if (account.token_version > version) return Granted{label, account.token, account.token_version, account.identity};
-  // No platform here exchanges its tokens: a refused one is the end of the credential.
-  ReportOutcome expired;
-  expired.set_outcome(ReportOutcome::OUTCOME_EXPIRED);
-  Apply(label, expired, false, reporter);
-  return std::nullopt;
+  const Refresher& refresher = *refreshers_.at(account.platform);
+  if (refresher.policy().lead == absl::ZeroDuration()) return std::nullopt;
+  Exchange exchange{&refresher, account.identity, {}};
+  // Without a credential of its own, a token that can be read for its end is one that renews itself.
+  if (!account.credential.empty()) {
+    exchange.credentials.push_back(account.credential);
+    if (!account.previous.empty()) exchange.credentials.push_back(account.previous);
+  } else if (account.expires < absl::InfiniteFuture() && refresher.policy().renews_token) {
+    exchange.credentials.push_back(account.token);
+  } else {
+    return std::nullopt;
+  }
+  return exchange;
+}
+
+void Accounts::BeginExchange(const std::string& label, Store::Done done) {
+  absl::MutexLock lock(&mutex_);
+  const Account& account = accounts_[label];
+  // A caller's own credential is the caller's to keep.
+  if (account.own || !refreshers_.at(account.platform)->policy().rotates) return done(absl::OkStatus());
+  dependencies_.store.Write(Store::BeginExchange{label, ToMillis(dependencies_.clock.Now())}, std::move(done));
+}
+
+void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh, const Secret& used, Store::Done done) {
+  absl::MutexLock lock(&mutex_);
+  Account next = accounts_[label];
+  next.token = fresh.token;
+  next.expires = fresh.expires;
+  next.adopted = true;
+  next.in_doubt = false;
+  next.token_version = std::max(next.token_version, next.newest_version) + 1;
+  if (!next.credential.empty() && fresh.rotated && !(*fresh.rotated == used)) {
+    next.previous = used;
+    next.credential = *fresh.rotated;
+    next.rotated = true;
+  }
+  accounts_[label].newest_version = next.token_version;
+  const auto use = [this, label, next](const absl::Status& stored) {
+    if (!stored.ok()) return;
+    absl::MutexLock inner(&mutex_);
+    Account& account = accounts_[label];
+    if (account.token_version >= next.token_version) return;
+    account.token = next.token;
+    account.expires = next.expires;
+    account.adopted = next.adopted;
+    account.in_doubt = next.in_doubt;
+    account.token_version = next.token_version;
+    account.credential = next.credential;
+    account.previous = next.previous;
+    account.rotated = next.rotated;
+    TellToken(label, account);
+  };
+  if (next.own) {
+    boost::asio::post(dependencies_.executor, [use, done = std::move(done)]() mutable {
+      use(absl::OkStatus());
+      done(absl::OkStatus());
+    });
+    return;
+  }
+  dependencies_.store.Write(Store::PutAccount{ToStored(label, next), true},
+                            [use, done = std::move(done)](absl::Status stored) mutable {
+                              use(stored);
+                              done(stored);
+                            });
+}
+
+void Accounts::FailExchange(const std::string& label, const absl::Status& why, bool settled) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end()) return;
+  Account& account = found->second;
+  const bool refused = ReasonOf(why) == Reason::REASON_CREDENTIAL_EXPIRED;
+  const bool rotates = refreshers_.at(account.platform)->policy().rotates;
+  LogWarning("exchange_failed", {{"account", label}, {"reason", ReasonName(ReasonOf(why))}, {"settled", settled}});
+  if (!settled && rotates) account.in_doubt = true;
+  if (refused && account.in_doubt) {
+    account.health = AccountHealth(ProtoAccount::STATE_NEEDS_LOGIN, absl::InfinitePast());
+    LogInfo("account_state", {{"account", label}, {"state", "STATE_NEEDS_LOGIN"}});
+    Remember(label);
+    PollLocked(account.pool);
+  } else if (refused) {
+    ReportOutcome expired;
+    expired.set_outcome(ReportOutcome::OUTCOME_EXPIRED);
+    Apply(label, expired, false, 0);
+  }
+  // A doubt from before outlives a call that came to nothing.
+  const bool over = refused || (settled && !account.in_doubt);
+  if (over && rotates && !account.own) dependencies_.store.Write(Store::EndExchange{label}, nullptr);
+  if (refused) account.in_doubt = false;
+}
+
+void Accounts::TellToken(const std::string& label, const Account& account) {
+  session::v1::LeaseEvent event;
+  event.mutable_token_updated()->mutable_token()->set_value(account.token.Reveal());
+  event.mutable_token_updated()->mutable_token()->set_version(account.token_version);
+  Tell(label, event, 0);
 }
 
 void Accounts::AdoptToken(const std::string& label, Secret token) {
@@ -366,12 +540,10 @@ void Accounts::AdoptToken(const std::string& label, Secret token) {
     absl::MutexLock inner(&mutex_);
     Account& account = accounts_[label];
     if (!status.ok() || account.token_version >= version) return;
-    account.token = account.adopted = token;
+    account.token = token;
+    account.adopted = true;
     account.token_version = version;
-    session::v1::LeaseEvent event;
-    event.mutable_token_updated()->mutable_token()->set_value(token.Reveal());
-    event.mutable_token_updated()->mutable_token()->set_version(version);
-    Tell(label, event, 0);
+    TellToken(label, account);
   });
 }
 
@@ -460,18 +632,27 @@ std::optional<Accounts::Checkable> Accounts::ForCheck(const std::string& label) 
   absl::MutexLock lock(&mutex_);
   const auto found = accounts_.find(label);
   if (found == accounts_.end() || found->second.own) return std::nullopt;
-  return Checkable{found->second.token, found->second.identity, refreshers_.at(found->second.platform).get()};
+  const Account& account = found->second;
+  return Checkable{!account.token.empty() || !account.credential.empty(), account.identity,
+                   refreshers_.at(found->second.platform).get()};
 }
 
 StoredAccount Accounts::ToStored(const std::string& label, const Account& account) {
-  return {label,
-          account.platform,
-          account.fingerprint,
-          account.health.stored_state(),
-          ToMillis(account.health.until()),
-          account.adopted,
-          account.token_version,
-          "{}"};
+  StoredAccount stored;
+  stored.label = label;
+  stored.platform = account.platform;
+  stored.fingerprint = account.fingerprint;
+  stored.state = account.health.stored_state();
+  stored.until_ms = ToMillis(account.health.until());
+  if (account.adopted) {
+    stored.token = account.token;
+    stored.expires_ms = account.expires == absl::InfiniteFuture() ? 0 : absl::ToUnixMillis(account.expires);
+  }
+  stored.token_version = account.token_version;
+  stored.identity = WriteIdentity(account.identity);
+  if (account.rotated) stored.credential = account.credential;
+  stored.previous = account.previous;
+  return stored;
 }
 
 void Accounts::Remember(const std::string& label) {

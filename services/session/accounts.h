@@ -46,12 +46,16 @@ class Accounts {
     std::string account;
     Secret token;
     int64_t token_version = 0;
-    std::map<std::string, std::string> identity;
+    absl::Time token_expires = absl::InfiniteFuture();
+    Identity identity;
   };
   /// Called once, on any thread and under the lock, when the wish is granted or refused: it posts and returns.
   using Answer = absl::AnyInvocable<void(absl::StatusOr<Granted>)>;
 
-  explicit Accounts(Dependencies dependencies);
+  /// @param make_refresher MakeRefresher(), or a test's own
+  using RefresherFactory = std::function<std::unique_ptr<Refresher>(
+      const std::string& platform, const ProviderConfig& config, const RefresherTools& tools)>;
+  explicit Accounts(Dependencies dependencies, RefresherFactory make_refresher = MakeRefresher);
   ~Accounts();
 
   /// Joins configuration and store. Fails only if the store cannot be read.
@@ -93,8 +97,32 @@ class Accounts {
   /// What the platform says of the credential itself: ends any earlier state.
   void Checked(const std::string& account, const session::v1::ReportOutcome& outcome);
 
-  /// The platform refused token `version`. @return the newer one, if there is one; otherwise the account has expired.
-  std::optional<Granted> TokenRefused(const std::string& account, int64_t version, ListenerId reporter);
+  /// The account's token as it stands; its `token` is empty where one has to be got first. nullopt if unknown.
+  std::optional<Granted> Current(const std::string& account) const;
+  /// Whether the token is good enough to be lent, may be lent while a newer one is got, or must be replaced first.
+  enum class Freshness { kFresh, kStale, kUseless };
+  Freshness FreshnessOf(const std::string& account) const;
+
+  /// The platform refused token `version`, and there is no other to be had: the account has expired.
+  void TokenRefused(const std::string& account, int64_t version, ListenerId reporter);
+
+  // ---- exchanging a credential for a token; TokenKeeper is the only caller
+
+  /// What an exchange needs to know. nullopt if the account's platform has no such thing.
+  struct Exchange {
+    const Refresher* refresher;
+    Identity identity;
+    std::vector<Secret> credentials;  // the newest first
+  };
+  std::optional<Exchange> ExchangeFor(const std::string& account) const;
+  /// Durable before the call leaves; `done` at once where the platform does not rotate.
+  void BeginExchange(const std::string& account, Store::Done done);
+  /// Stores what came back; only then it is used, and all holders are told. @param used the credential that was sent
+  void CommitExchange(const std::string& account, const FreshToken& fresh, const Secret& used, Store::Done done);
+  /// The exchange failed. Definitely (`settled`): nothing has changed on the platform's side. Otherwise that is open,
+  /// and stays in the journal. A refused credential is the account's end: it has expired, or, where a newer credential
+  /// may have been lost, it needs a login.
+  void FailExchange(const std::string& account, const absl::Status& why, bool settled);
   /// Takes a newer token that the platform handed out; all holders are told once it is stored.
   void AdoptToken(const std::string& account, Secret token);
 
@@ -111,7 +139,7 @@ class Accounts {
 
   /// For a check: the account's token and the platform's refresher. nullopt for an unknown account.
   struct Checkable {
-    Secret token;
+    bool has_credential;  // the configured value can be one
     Identity identity;
     const Refresher* refresher;
   };
@@ -123,11 +151,16 @@ class Accounts {
     std::string pool;  // the platform, or its own label for a caller's own
     bool own = false;  // a caller's own: neither stored nor listed
     std::string fingerprint;
-    Secret token;    // in use
-    Secret adopted;  // newer than the configured one; empty if none
+    Secret token;           // in use; empty if it has to be got first
+    bool adopted = false;   // the token is newer than the configured one, and stored
+    Secret credential;      // what is exchanged for a token; empty where the token is all there is
+    Secret previous;        // the credential before it was rotated
+    bool rotated = false;   // the credential is newer than the configured one
+    bool in_doubt = false;  // an exchange may have rotated the credential, and the answer was lost
+    absl::Time expires = absl::InfiniteFuture();  // of the token
     int64_t token_version = 1;
     int64_t newest_version = 1;  // also of tokens that are still being stored
-    std::map<std::string, std::string> identity;
+    Identity identity;
     AccountHealth health;
     std::string advice;  // about the configured value
     absl::Time last_used = absl::InfinitePast();
@@ -148,6 +181,7 @@ class Accounts {
   void Tell(const std::string& label, const session::v1::LeaseEvent& event, ListenerId except)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RefusalFor(const std::string& pool, const LeaseWish& wish) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static Granted GrantedOf(const std::string& label, const Account& account);
   Granted GrantOf(const std::string& label) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   session::v1::Account Describe(const std::string& label, const Account& account) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -159,6 +193,11 @@ class Accounts {
   mutable absl::Mutex mutex_;
   std::map<std::string, Account> accounts_ ABSL_GUARDED_BY(mutex_);  // by label
   std::map<std::string, Pool> pools_ ABSL_GUARDED_BY(mutex_);
+  static void Take(const NormalCredential& normal, Account& account);
+  void Recall(const StoredAccount& known, Account& account) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellToken(const std::string& label, const Account& account) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const RefresherFactory make_refresher_;
   std::map<std::string, std::unique_ptr<Refresher>> refreshers_;  // by platform; set by Load()
   std::map<std::string, ProviderConfig> limits_;                  // by platform; set by Load()
   std::map<std::string, std::map<ListenerId, Listener>> listeners_ ABSL_GUARDED_BY(mutex_);

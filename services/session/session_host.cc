@@ -13,7 +13,8 @@ namespace switchyard {
 namespace fs = std::filesystem;
 
 absl::StatusOr<std::unique_ptr<SessionHost>> SessionHost::Start(const Config& config, Runtime& runtime,
-                                                                HttpClient& http, SigningClient& signing) {
+                                                                HttpClient& http, SigningClient& signing,
+                                                                Accounts::RefresherFactory make_refresher) {
   const fs::path path = config.StorePath();
   std::error_code error;
   if (const fs::path directory = path.parent_path(); !directory.empty() && !fs::exists(directory, error)) {
@@ -29,8 +30,10 @@ absl::StatusOr<std::unique_ptr<SessionHost>> SessionHost::Start(const Config& co
   if (!store.ok()) return store.status();
   host->store_ = *std::move(store);
   host->sealer_ = std::make_unique<Sealer>(*key);
-  host->accounts_ = std::make_unique<Accounts>(Accounts::Dependencies{
-      runtime.Next(), *host->store_, *host->sealer_, http, signing, SystemClock::Get(), SystemRandom::Get()});
+  host->accounts_ =
+      std::make_unique<Accounts>(Accounts::Dependencies{runtime.Next(), *host->store_, *host->sealer_, http, signing,
+                                                        SystemClock::Get(), SystemRandom::Get()},
+                                 std::move(make_refresher));
   if (auto status = host->accounts_->Load(config); !status.ok()) return status;
   host->service_ = std::make_unique<SessionService>(runtime, *host->accounts_, *host->sealer_);
   return host;

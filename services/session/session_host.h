@@ -25,7 +25,8 @@ class SessionHost {
   /// Makes the state directory (mode 0700) where it does not exist. Errors name the file: PERMISSION_DENIED, DATA_LOSS,
   /// INVALID_ARGUMENT, FAILED_PRECONDITION, UNAVAILABLE.
   static absl::StatusOr<std::unique_ptr<SessionHost>> Start(const Config& config, Runtime& runtime, HttpClient& http,
-                                                            SigningClient& signing);
+                                                            SigningClient& signing,
+                                                            Accounts::RefresherFactory make_refresher = MakeRefresher);
 
   SessionService& service() { return *service_; }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "boost/asio/post.hpp"
 #include "services/common/async/rendezvous.h"
+#include "services/common/async/task_group.h"
 #include "services/common/config/platforms.h"
 #include "services/common/status/reason.h"
 #include "services/session/client/outcome.h"
@@ -40,8 +41,8 @@ absl::Status WrongConversation() {
 /// One Lease stream, from `acquire` to its end.
 class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
  public:
-  LeaseSession(SessionService::LeaseCall& call, Accounts& accounts, const Sealer& sealer)
-      : call_(call), accounts_(accounts), sealer_(sealer), executor_(call.scope().executor()) {}
+  LeaseSession(SessionService::LeaseCall& call, Accounts& accounts, TokenKeeper& tokens, const Sealer& sealer)
+      : call_(call), accounts_(accounts), tokens_(tokens), sealer_(sealer), executor_(call.scope().executor()) {}
 
   asio::awaitable<absl::Status> Run() {
     auto first = co_await call_.Read();
@@ -75,15 +76,21 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     if (acquire.purpose() == Acquire::PURPOSE_CLEAN_UP) {
       auto clean_up = accounts_.AcquireCleanUp(platform_);
       if (!clean_up.ok()) co_return clean_up.status();
-      Fill(clean_up->granted, granted);
+      account_ = clean_up->granted.account;
       for (const std::string& ref : clean_up->refs) {
         granted.add_pending_conversations(ref);
         refs_.insert(ref);
       }
+      auto fresh = co_await tokens_.Fresh(call_.scope(), account_);
+      if (!fresh.ok()) {
+        accounts_.LeaseEnded(account_, refs_);
+        co_return fresh.status();
+      }
+      Fill(*fresh, granted);
     } else {
       LeaseWish wish;
       if (absl::Status status = MakeWish(acquire, wish, granted); !status.ok()) co_return status;
-      auto result = co_await WaitForAccount(std::move(wish));
+      auto result = co_await WaitForToken(std::move(wish));
       if (!result.ok()) co_return result.status();
       Fill(*result, granted);
       counted_ = true;
@@ -119,6 +126,24 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     return absl::OkStatus();
   }
 
+  /// An account with a token that is good. One whose token cannot be had is passed over for another, where any will do.
+  asio::awaitable<absl::StatusOr<Granted>> WaitForToken(LeaseWish wish) {
+    absl::Status first;
+    for (;;) {
+      auto lent = co_await WaitForAccount(wish);
+      // Without another account the first one's own error says more than "no account left".
+      if (!lent.ok()) co_return first.ok() || call_.scope().ended() ? lent.status() : first;
+      auto fresh = co_await tokens_.Fresh(call_.scope(), lent->account);
+      if (fresh.ok() && !call_.scope().ended()) co_return fresh;
+      if (fresh.ok()) fresh = call_.scope().status();
+      if (!call_.scope().ended()) accounts_.Report(lent->account, OutcomeOf(fresh.status()), 0);
+      accounts_.Release(pool_, lent->account);
+      if (call_.scope().ended() || !wish.account.empty()) co_return fresh.status();
+      if (first.ok()) first = fresh.status();
+      wish.exclude.push_back(lent->account);
+    }
+  }
+
   asio::awaitable<absl::StatusOr<Granted>> WaitForAccount(LeaseWish wish) {
     // The answer may come on any thread, or before Acquire() returns, or not at all if the caller leaves first.
     Rendezvous<absl::StatusOr<Granted>> answered(executor_);
@@ -147,6 +172,8 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     to.set_account(from.account);
     to.mutable_token()->set_value(from.token.Reveal());
     to.mutable_token()->set_version(from.token_version);
+    if (from.token_expires < absl::InfiniteFuture())
+      to.mutable_token()->mutable_expires_at()->set_seconds(absl::ToUnixSeconds(from.token_expires));
     for (const auto& [name, value] : from.identity) (*to.mutable_identity())[name] = value;
   }
 
@@ -166,7 +193,7 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
         Kept(request.conversation_kept());
         return absl::OkStatus();
       case LeaseRequest::kTokenRefused:
-        Refused(request.token_refused().version());
+        SpawnDetached(executor_, Refused(shared_from_this(), request.token_refused().version()));
         return absl::OkStatus();
       case LeaseRequest::kAdoptToken:
         if (!request.adopt_token().token().value().empty())
@@ -211,18 +238,24 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     accounts_.ConversationDropped(account_, kept.ref(), SendOnceDurable(std::move(sealed)));
   }
 
-  void Refused(int64_t version) {
-    const auto newer = accounts_.TokenRefused(account_, version, listener_);
+  // The lease may end while a newer token is being got; the exchange goes on, and nobody is told.
+  static asio::awaitable<void> Refused(std::shared_ptr<LeaseSession> self, int64_t version) {
+    Scope scope(self->executor_);
+    auto renewed = co_await self->tokens_.Renew(scope, self->account_, version);
     LeaseEvent event;
-    if (newer) {
-      event.mutable_token_updated()->mutable_token()->set_value(newer->token.Reveal());
-      event.mutable_token_updated()->mutable_token()->set_version(newer->token_version);
-      call_.Send(std::move(event));
-    } else if (const auto account = accounts_.WhyNot(account_); !account.ok()) {
-      event.mutable_revoked()->set_message(std::string(account.message()));
-      *event.mutable_revoked()->mutable_detail() = DetailOf(account);
-      call_.Send(std::move(event));
+    if (renewed.ok()) {
+      event.mutable_token_updated()->mutable_token()->set_value(renewed->token.Reveal());
+      event.mutable_token_updated()->mutable_token()->set_version(renewed->token_version);
+    } else {
+      if (ReasonOf(renewed.status()) == Reason::REASON_CREDENTIAL_EXPIRED)
+        self->accounts_.TokenRefused(self->account_, version, self->listener_);
+      // What the account's state says is better advice than the exchange's own error.
+      const absl::Status state = self->accounts_.WhyNot(self->account_);
+      const absl::Status& why = state.ok() ? renewed.status() : state;
+      event.mutable_revoked()->set_message(std::string(why.message()));
+      *event.mutable_revoked()->mutable_detail() = DetailOf(why);
     }
+    if (!self->ended_) self->call_.Send(std::move(event));
   }
 
   void End() {
@@ -234,6 +267,7 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
 
   SessionService::LeaseCall& call_;  // used only until Run() has returned
   Accounts& accounts_;
+  TokenKeeper& tokens_;
   const Sealer& sealer_;
   Executor executor_;
   std::string platform_;
@@ -250,7 +284,7 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
 
 grpc::ServerBidiReactor<LeaseRequest, LeaseEvent>* SessionService::Lease(grpc::CallbackServerContext* context) {
   auto body = [this](LeaseCall& call) -> asio::awaitable<absl::Status> {
-    auto session = std::make_shared<LeaseSession>(call, accounts_, sealer_);
+    auto session = std::make_shared<LeaseSession>(call, accounts_, tokens_, sealer_);
     co_return co_await session->Run();
   };
   return ServeBidi<LeaseRequest, LeaseEvent>(runtime_.Next(), context, body);
@@ -289,13 +323,21 @@ asio::awaitable<absl::Status> SessionService::Check(Scope& scope, const CheckAcc
 asio::awaitable<absl::StatusOr<CheckAccountResponse>> SessionService::CheckNow(Executor executor, std::string label) {
   const auto account = accounts_.ForCheck(label);
   absl::Status checked;
-  if (account->token.empty()) {
+  if (!account->has_credential) {
     checked = MakeError(Reason::REASON_CREDENTIAL_MISSING, "The configured value cannot be a token.");
   } else {
     Scope whole(executor);
     Scope bounded(whole, kCheckLimit,
                   MakeError(Reason::REASON_DEADLINE, "The platform did not answer the check in time."));
-    checked = co_await account->refresher->Check(bounded, account->token, account->identity);
+    auto fresh = co_await tokens_.Fresh(bounded, label);
+    checked = fresh.status();
+    if (fresh.ok()) checked = co_await account->refresher->Check(bounded, fresh->token, account->identity);
+    // A token that was withdrawn before its time says nothing of the credential behind it.
+    if (fresh.ok() && ReasonOf(checked) == Reason::REASON_CREDENTIAL_EXPIRED && accounts_.ExchangeFor(label)) {
+      auto renewed = co_await tokens_.Renew(bounded, label, fresh->token_version);
+      checked = renewed.status();
+      if (renewed.ok()) checked = co_await account->refresher->Check(bounded, renewed->token, account->identity);
+    }
   }
   const ReportOutcome outcome = OutcomeOf(checked);
   CheckAccountResponse response;

@@ -7,6 +7,7 @@
 #include "services/session/accounts.h"
 #include "services/session/seal.h"
 #include "services/session/single_flight.h"
+#include "services/session/token_keeper.h"
 #include "switchyard/session/v1/session.grpc.pb.h"
 
 namespace switchyard {
@@ -17,7 +18,7 @@ class SessionService final : public session::v1::SessionService::CallbackService
   using LeaseCall = ServerBidi<session::v1::LeaseRequest, session::v1::LeaseEvent>;
 
   SessionService(Runtime& runtime, Accounts& accounts, const Sealer& sealer)
-      : runtime_(runtime), accounts_(accounts), sealer_(sealer) {}
+      : runtime_(runtime), accounts_(accounts), sealer_(sealer), tokens_(accounts) {}
 
   grpc::ServerBidiReactor<session::v1::LeaseRequest, session::v1::LeaseEvent>* Lease(
       grpc::CallbackServerContext* context) override;
@@ -38,6 +39,7 @@ class SessionService final : public session::v1::SessionService::CallbackService
   Runtime& runtime_;
   Accounts& accounts_;
   const Sealer& sealer_;
+  TokenKeeper tokens_;
   SingleFlight<session::v1::CheckAccountResponse> checks_;  // by account
 };
 

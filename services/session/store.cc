@@ -24,14 +24,21 @@ constexpr char kSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS accounts (
   label TEXT PRIMARY KEY, platform TEXT NOT NULL, fingerprint TEXT NOT NULL, state INTEGER NOT NULL, until_ms INTEGER NOT NULL,
-  token BLOB, token_version INTEGER NOT NULL, identity TEXT NOT NULL) STRICT;
+  token BLOB, token_version INTEGER NOT NULL, identity TEXT NOT NULL,
+  credential BLOB, previous BLOB, expires_ms INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS conversations (
   account TEXT NOT NULL, ref_hash TEXT NOT NULL, ref BLOB NOT NULL, opened_ms INTEGER NOT NULL, failures INTEGER NOT NULL,
   PRIMARY KEY (account, ref_hash)) STRICT;
 -- Written before a refresh call and settled after it. A row that is found at start says: the outcome is unknown.
 CREATE TABLE IF NOT EXISTS rotation_intents (label TEXT PRIMARY KEY, started_ms INTEGER NOT NULL) STRICT;
 )sql";
-constexpr int kSchemaVersion = 1;
+// Of version 1, before credentials were exchanged.
+constexpr char kToVersion2[] = R"sql(
+ALTER TABLE accounts ADD COLUMN credential BLOB;
+ALTER TABLE accounts ADD COLUMN previous BLOB;
+ALTER TABLE accounts ADD COLUMN expires_ms INTEGER NOT NULL DEFAULT 0;
+)sql";
+constexpr int kSchemaVersion = 2;
 constexpr char kProbe[] = "switchyard";
 
 class Statement {
@@ -99,18 +106,20 @@ class SqliteStore final : public Store {
   absl::StatusOr<std::vector<StoredAccount>> Accounts() override {
     absl::MutexLock lock(&db_mutex_);
     std::vector<StoredAccount> accounts;
-    Statement rows(
-        db_, "SELECT label, platform, fingerprint, state, until_ms, token, token_version, identity FROM accounts");
+    Statement rows(db_,
+                   "SELECT label, platform, fingerprint, state, until_ms, token, token_version, identity, credential, "
+                   "previous, expires_ms, EXISTS (SELECT 1 FROM rotation_intents WHERE label = accounts.label) "
+                   "FROM accounts");
     int step;
     while ((step = rows.Step()) == SQLITE_ROW) {
       StoredAccount account{rows.Text(0),   rows.Text(1), rows.Text(2),   static_cast<int>(rows.Number(3)),
                             rows.Number(4), Secret(),     rows.Number(6), rows.Text(7)};
-      const std::string sealed = rows.Text(5);
-      if (!sealed.empty()) {
-        auto token = sealer_.Open(sealed, TokenPlace(account.label));
-        if (!token.ok()) return Damaged();
-        account.token = Secret(*std::move(token));
-      }
+      account.expires_ms = rows.Number(10);
+      account.exchanging = rows.Number(11) != 0;
+      const bool whole = Unseal(rows.Text(5), TokenPlace(account.label), account.token) &&
+                         Unseal(rows.Text(8), CredentialPlace(account.label), account.credential) &&
+                         Unseal(rows.Text(9), PreviousPlace(account.label), account.previous);
+      if (!whole) return Damaged();
       accounts.push_back(std::move(account));
     }
     if (step != SQLITE_DONE) return Damaged();
@@ -135,8 +144,21 @@ class SqliteStore final : public Store {
   using Queue = std::deque<std::pair<Change, Done>>;
 
   static std::string TokenPlace(const std::string& label) { return absl::StrCat("account:", label); }
+  static std::string CredentialPlace(const std::string& label) { return absl::StrCat("credential:", label); }
+  static std::string PreviousPlace(const std::string& label) { return absl::StrCat("previous:", label); }
   static std::string RefPlace(const std::string& account, const std::string& hash) {
     return absl::StrCat("conversation:", account, ":", hash);
+  }
+
+  /// Nothing sealed is nothing. @return false if what is there cannot be opened.
+  bool Unseal(const std::string& sealed, const std::string& place, Secret& out) {
+    if (sealed.empty()) return true;
+    auto opened = sealer_.Open(sealed, place);
+    if (opened.ok()) out = Secret(*std::move(opened));
+    return opened.ok();
+  }
+  std::string Sealed(const Secret& secret, const std::string& place) {
+    return secret.empty() ? std::string() : sealer_.Seal(secret.Reveal(), place);
   }
 
   // Made here, so that it never exists with another mode.
@@ -200,12 +222,19 @@ class SqliteStore final : public Store {
   bool Run(const char* sql) { return sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK; }
 
   absl::Status CheckVersion() {
-    Statement version(db_, "PRAGMA user_version");
-    if (version.Step() != SQLITE_ROW) return Damaged();
-    if (version.Number(0) > kSchemaVersion)
+    int64_t found = 0;
+    {
+      Statement version(db_, "PRAGMA user_version");
+      if (version.Step() != SQLITE_ROW) return Damaged();
+      found = version.Number(0);
+    }
+    if (found > kSchemaVersion)
       return absl::InvalidArgumentError(absl::StrCat(path_, ": the store was written by a newer Switchyard"));
-    if (version.Number(0) == 0 && !Run("PRAGMA user_version=1")) return Damaged();
-    return absl::OkStatus();
+    if (found == kSchemaVersion) return absl::OkStatus();
+    // One transaction: a process that dies in between finds the old version again.
+    const bool migrated =
+        Run("BEGIN IMMEDIATE") && (found == 0 || Run(kToVersion2)) && Run("PRAGMA user_version=2") && Run("COMMIT");
+    return migrated ? absl::OkStatus() : Damaged();
   }
 
   // A known text, sealed: opening it tells a wrong key from damage before anything is at stake.
@@ -266,16 +295,30 @@ class SqliteStore final : public Store {
 
   bool Apply(const PutAccount& put) {
     const StoredAccount& account = put.account;
-    Statement statement(db_, "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+    Statement statement(db_, "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     statement.Bind(account.label);
     statement.Bind(account.platform);
     statement.Bind(account.fingerprint);
     statement.Bind(int64_t{account.state});
     statement.Bind(account.until_ms);
-    statement.BindBlob(account.token.empty() ? std::string()
-                                             : sealer_.Seal(account.token.Reveal(), TokenPlace(account.label)));
+    statement.BindBlob(Sealed(account.token, TokenPlace(account.label)));
     statement.Bind(account.token_version);
     statement.Bind(account.identity);
+    statement.BindBlob(Sealed(account.credential, CredentialPlace(account.label)));
+    statement.BindBlob(Sealed(account.previous, PreviousPlace(account.label)));
+    statement.Bind(account.expires_ms);
+    if (statement.Step() != SQLITE_DONE) return false;
+    return !put.ends_exchange || Apply(EndExchange{account.label});
+  }
+  bool Apply(const BeginExchange& begin) {
+    Statement statement(db_, "INSERT OR REPLACE INTO rotation_intents VALUES (?, ?)");
+    statement.Bind(begin.label);
+    statement.Bind(begin.started_ms);
+    return statement.Step() == SQLITE_DONE;
+  }
+  bool Apply(const EndExchange& end) {
+    Statement statement(db_, "DELETE FROM rotation_intents WHERE label = ?");
+    statement.Bind(end.label);
     return statement.Step() == SQLITE_DONE;
   }
   bool Apply(const PutConversation& put) {

@@ -1,4 +1,5 @@
-// What must outlive the process: account states and the ledger of conversations, in SQLite.
+// What must outlive the process: account states, tokens and the journal of their exchanges, and the ledger of
+// conversations, in SQLite.
 //
 //   auto store = Store::Open({.path = "session.db", .key_file = "session.key"}, key);
 //   store->Write(Store::PutConversation{…}, [](absl::Status durable) { … });
@@ -30,7 +31,11 @@ struct StoredAccount {
   int64_t until_ms = 0;
   Secret token;  // a newer token than the configured one; empty if none
   int64_t token_version = 0;
-  std::string identity;  // device ids, as JSON
+  std::string identity;     // device ids, as JSON
+  Secret credential = {};   // a newer credential than the configured one; empty if none
+  Secret previous = {};     // the one before it, for the case that the newer one turns out not to be accepted
+  int64_t expires_ms = 0;   // of `token`
+  bool exchanging = false;  // read only: an exchange was begun and its outcome never stored
 };
 
 /// A conversation on a platform that the relay has opened and has to delete.
@@ -45,6 +50,16 @@ class Store {
  public:
   struct PutAccount {
     StoredAccount account;
+    bool ends_exchange = false;  // with the account, in one transaction
+  };
+  /// To be durable before a call leaves that may make the credential it carries worthless.
+  struct BeginExchange {
+    std::string label;
+    int64_t started_ms = 0;
+  };
+  /// The call came to nothing: the credential is what it was.
+  struct EndExchange {
+    std::string label;
   };
   struct PutConversation {
     StoredConversation conversation;
@@ -52,7 +67,7 @@ class Store {
   struct DropConversation {
     std::string account, ref;
   };
-  using Change = std::variant<PutAccount, PutConversation, DropConversation>;
+  using Change = std::variant<PutAccount, BeginExchange, EndExchange, PutConversation, DropConversation>;
   using Done = absl::AnyInvocable<void(absl::Status)>;
 
   /// Opens or makes the database: mode 0600, WAL, synchronous FULL. PERMISSION_DENIED, DATA_LOSS (damaged) or

@@ -14,6 +14,7 @@
 #include "services/common/status/grpc_status.h"
 #include "services/common/status/reason.h"
 #include "switchyard/chat/v1/chat.grpc.pb.h"
+#include "tests/support/programs.h"
 #include "tests/support/relay.h"
 
 namespace switchyard {
@@ -22,93 +23,11 @@ namespace {
 using chat::v1::ChatEvent;
 using chat::v1::ChatRequest;
 
-constexpr const char* kPrograms[] = {"deploy/all_in_one/switchyard", "edge/switchyard-edge",
-                                     "services/deepseek/switchyard-deepseek", "services/session/switchyard-session",
-                                     "services/signing/switchyard-signing"};
-
-/// The path of a Unix socket has about a hundred characters at most; a test's own directory alone may have more.
-std::string ShortDirectory() {
-  std::string directory = "/tmp/switchyard-XXXXXX";
-  return mkdtemp(directory.data()) == nullptr ? FreshDirectory() : directory;
-}
-
-/// Session, signing, provider and edge, each a process.
-class Programs {
- public:
-  explicit Programs(const SimulatedPlatforms& platforms)
-      : state_(ShortDirectory()), variables_(RelayVariables(platforms, state_)) {
-    session_ = Start("services/session/switchyard-session");
-    EXPECT_TRUE(session_->WaitForOutput("serving gRPC on unix:"));
-    signing_ = Start("services/signing/switchyard-signing");
-    variables_["SWITCHYARD_SIGNING__TARGET"] =
-        absl::StrCat("127.0.0.1:", signing_->PortAfter("serving gRPC on 127.0.0.1:"));
-    deepseek_ = Start("services/deepseek/switchyard-deepseek");
-    deepseek_port_ = deepseek_->PortAfter("serving gRPC on 127.0.0.1:");
-    variables_["SWITCHYARD_PROVIDERS__DEEPSEEK__BACKEND"] = absl::StrCat("127.0.0.1:", deepseek_port_);
-    edge_ = Start("edge/switchyard-edge");
-    port_ = edge_->PortAfter("serving HTTP on http://127.0.0.1:");
-  }
-
-  ~Programs() {
-    edge_.reset();
-    deepseek_.reset();
-    signing_.reset();
-    session_.reset();
-    std::filesystem::remove_all(state_);
-  }
-
-  int port() const { return port_; }
-  int deepseek_port() const { return deepseek_port_; }
-  Process& deepseek() { return *deepseek_; }
-  Process& edge() { return *edge_; }
-
- private:
-  std::unique_ptr<Process> Start(const std::string& program) {
-    std::vector<std::string> command = {program, "--env-file", "/nonexistent/.env"};
-    if (!absl::StrContains(program, "session")) command.insert(command.end(), {"--listen", "127.0.0.1:0"});
-    return std::make_unique<Process>(command, variables_);
-  }
-
-  std::string state_;
-  Variables variables_;
-  std::unique_ptr<Process> session_, signing_, deepseek_, edge_;
-  int deepseek_port_ = 0;
-  int port_ = 0;
-};
-
-struct GrpcAnswer {
-  std::vector<ChatEvent> events;
-  absl::Status status;
-  std::string text() const {
-    std::string all;
-    for (const ChatEvent& event : events) all += event.text().text();
-    return all;
-  }
-  int finished() const {
-    int count = 0;
-    for (const ChatEvent& event : events) count += event.has_finished();
-    return count;
-  }
-};
-
-ChatRequest Request(const std::string& text, const std::string& model = "deepseek-chat") {
-  ChatRequest request;
-  request.set_model(model);
-  auto& message = *request.add_messages();
-  message.set_role(chat::v1::ROLE_USER);
-  message.add_parts()->set_text(text);
-  return request;
-}
-
-GrpcAnswer Ask(int port, const ChatRequest& request) {
-  auto stub = chat::v1::ChatService::NewStub(MakeChannel(absl::StrCat("127.0.0.1:", port)));
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-  auto reader = stub->Chat(&context, request);
-  GrpcAnswer answer;
-  for (ChatEvent event; reader->Read(&event);) answer.events.push_back(event);
-  answer.status = FromGrpcStatus(reader->Finish());
-  return answer;
+std::vector<std::string> AllPrograms() {
+  std::vector<std::string> all = {"deploy/all_in_one/switchyard", "edge/switchyard-edge",
+                                  "services/session/switchyard-session", "services/signing/switchyard-signing"};
+  for (const char* platform : kPlatformNames) all.push_back(PlatformProgram(platform));
+  return all;
 }
 
 class ProgramsTest : public ::testing::Test {
@@ -138,7 +57,7 @@ TEST_F(ProgramsTest, AnHttpClientThroughTheEdge) {
 }
 
 TEST_F(ProgramsTest, AGrpcClientStraightAtTheProvider) {
-  const GrpcAnswer answer = Ask(programs_->deepseek_port(), Request("[[sim: text=Red,+green]]"));
+  const GrpcAnswer answer = Ask(programs_->provider_port("deepseek"), GrpcRequest("[[sim: text=Red,+green]]"));
   EXPECT_TRUE(answer.status.ok()) << answer.status;
   EXPECT_EQ(answer.text(), "Red, green");
   EXPECT_EQ(answer.finished(), 1);
@@ -149,24 +68,25 @@ TEST_F(ProgramsTest, AGrpcClientStraightAtTheProvider) {
 
 TEST_F(ProgramsTest, AGrpcClientGetsTheSameErrors) {
   platforms_->Plan("fault=empty", 1);
-  const GrpcAnswer empty = Ask(programs_->deepseek_port(), Request("x"));
+  const GrpcAnswer empty = Ask(programs_->provider_port("deepseek"), GrpcRequest("x"));
   EXPECT_EQ(empty.status.code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(ReasonOf(empty.status), Reason::REASON_UPSTREAM_EMPTY);
   EXPECT_EQ(empty.finished(), 0);
-  const GrpcAnswer unknown = Ask(programs_->deepseek_port(), Request("x", "kimi"));
+  const GrpcAnswer unknown = Ask(programs_->provider_port("deepseek"), GrpcRequest("x", "kimi"));
   EXPECT_EQ(ReasonOf(unknown.status), Reason::REASON_MODEL_NOT_FOUND);
-  ChatRequest bad = Request("x");
+  ChatRequest bad = GrpcRequest("x");
   bad.mutable_sampling()->set_temperature(7);
-  const GrpcAnswer refused = Ask(programs_->deepseek_port(), bad);
+  const GrpcAnswer refused = Ask(programs_->provider_port("deepseek"), bad);
   EXPECT_EQ(refused.status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(DetailOf(refused.status).field(), "temperature");
 }
 
 TEST_F(ProgramsTest, ACancelledGrpcCallStopsThePlatform) {
-  auto stub = chat::v1::ChatService::NewStub(MakeChannel(absl::StrCat("127.0.0.1:", programs_->deepseek_port())));
+  auto stub =
+      chat::v1::ChatService::NewStub(MakeChannel(absl::StrCat("127.0.0.1:", programs_->provider_port("deepseek"))));
   const int64_t stops = platforms_->Count("/chat/stop_stream");
   grpc::ClientContext context;
-  auto reader = stub->Chat(&context, Request("[[sim: chunks=2000 chunk_ms=20]]"));
+  auto reader = stub->Chat(&context, GrpcRequest("[[sim: chunks=2000 chunk_ms=20]]"));
   ChatEvent event;
   while (reader->Read(&event) && !event.has_text()) {
   }
@@ -193,7 +113,7 @@ TEST_F(ProgramsTest, AKilledProviderIsAnErrorEvent) {
   HttpProbe probe(programs.port());
   probe.Post("/v1/chat/completions", ChatBody("[[sim: chunks=2000 chunk_ms=20]]", R"(,"stream":true)"));
   ASSERT_TRUE(probe.ReadUntil("piece 1"));
-  programs.deepseek().Signal(SIGKILL);
+  programs.provider("deepseek").Signal(SIGKILL);
   const Streamed answer = ReadStream(probe.Read());
   EXPECT_TRUE(answer.error.is_object()) << answer.body;
   EXPECT_FALSE(answer.done);
@@ -212,7 +132,7 @@ std::string WriteFile(const std::string& text) {
 }
 
 TEST(Flags, Help) {
-  for (const char* program : kPrograms) {
+  for (const std::string& program : AllPrograms()) {
     Process process({program, "--help"}, {});
     EXPECT_EQ(process.WaitExit(absl::Seconds(10)), 0) << program;
     for (const char* flag : {"--config", "--env-file", "--listen", "--check-config"})
@@ -221,7 +141,7 @@ TEST(Flags, Help) {
 }
 
 TEST(Flags, WrongOnes) {
-  for (const char* program : kPrograms) {
+  for (const std::string& program : AllPrograms()) {
     Process unknown({program, "--nonsense"}, {});
     EXPECT_EQ(unknown.WaitExit(absl::Seconds(10)), 2) << program;
     Process argument({program, "word"}, {});
@@ -236,7 +156,7 @@ TEST(Flags, BadConfigurationIsOneErrorWithEveryFault) {
   const std::string path = WriteFile(
       "server:\n  port: eighty\n  hots: \"x\"\nproviders:\n  deepseek:\n    max_in_flight_per_account: 0\n    "
       "base_url: \"ftp://x\"\n");
-  for (const char* program : kPrograms) {
+  for (const std::string& program : AllPrograms()) {
     Process process({program, "--config", path}, {{"SWITCHYARD_LOG__LEVEL", "loud"}});
     EXPECT_EQ(process.WaitExit(absl::Seconds(10)), 2);
     const std::string output = process.output();
@@ -248,7 +168,7 @@ TEST(Flags, BadConfigurationIsOneErrorWithEveryFault) {
 }
 
 TEST(Flags, ConfigurationIsPrintedWithoutSecrets) {
-  for (const char* program : kPrograms) {
+  for (const std::string& program : AllPrograms()) {
     Process process({program, "--check-config"},
                     {{"DEEPSEEK_TOKEN", "sim-canary-token"}, {"SWITCHYARD_SESSION__STORE_KEY", std::string(64, 'c')}});
     EXPECT_EQ(process.WaitExit(absl::Seconds(10)), 0) << process.output();
@@ -259,7 +179,7 @@ TEST(Flags, ConfigurationIsPrintedWithoutSecrets) {
 }
 
 TEST(Flags, AnAddressThatOthersReachIsRefused) {
-  for (const char* program : kPrograms) {
+  for (const std::string& program : AllPrograms()) {
     Process process({program, "--listen", "0.0.0.0:0"}, {{"SWITCHYARD_STATE_DIR", FreshDirectory()}});
     const auto exit = process.WaitExit(absl::Seconds(10));
     ASSERT_TRUE(exit.has_value()) << program;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "services/common/async/runtime.h"
 #include "services/common/log/log.h"
@@ -24,8 +25,10 @@ constexpr char kHelp[] =
     "  --difficulty N         of DeepSeek's proof of work (default 144000, the platform's own)\n"
     "  --running N            generations at once on one account (default 1, the platform's own)\n"
     "  --threads N            event-loop threads (default: one a core)\n"
+    "  --credentials          print an account of every platform, NAME=value a line, and exit\n"
     "  --help                 this text\n\n"
-    "Any token that begins with \"sim-\" is an account. A prompt may say what is to happen: [[sim: fault=cut at=3]].\n";
+    "For DeepSeek any token that begins with \"sim-\" is an account. A prompt may say what is to happen: [[sim: "
+    "fault=cut at=3]].\n";
 
 }  // namespace
 
@@ -34,12 +37,14 @@ int main(int argc, char** argv) {
   int port = 18000;
   int threads = 0;
   simulator::deepseek::Server::Options deepseek;
-  enum { kListen = 1, kDifficulty, kRunning, kThreads, kHelpFlag };
+  enum { kListen = 1, kDifficulty, kRunning, kThreads, kCredentials, kHelpFlag };
+  bool print_credentials = false;
   constexpr std::array kOptions = {
       option{"listen", required_argument, nullptr, kListen},
       option{"difficulty", required_argument, nullptr, kDifficulty},
       option{"running", required_argument, nullptr, kRunning},
       option{"threads", required_argument, nullptr, kThreads},
+      option{"credentials", no_argument, nullptr, kCredentials},
       option{"help", no_argument, nullptr, kHelpFlag},
       option{nullptr, 0, nullptr, 0},
   };
@@ -57,6 +62,8 @@ int main(int argc, char** argv) {
       good = absl::SimpleAtoi(optarg, &deepseek.max_running) && deepseek.max_running >= 1;
     } else if (chosen == kThreads) {
       good = absl::SimpleAtoi(optarg, &threads) && threads >= 0 && threads <= 64;
+    } else if (chosen == kCredentials) {
+      print_credentials = true;
     } else if (chosen == kHelpFlag || chosen == 'h') {
       std::fputs(kHelp, stdout);
       return 0;
@@ -67,6 +74,15 @@ int main(int argc, char** argv) {
       std::fputs("switchyard-simulator --help lists the flags.\n", stderr);
       return 2;
     }
+  }
+
+  std::vector<std::unique_ptr<simulator::Platform>> platforms;
+  platforms.push_back(std::make_unique<simulator::deepseek::Server>(deepseek));
+  if (print_credentials) {
+    for (const auto& platform : platforms) {
+      std::printf("%s_TOKEN=%s\n", absl::AsciiStrToUpper(platform->name()).c_str(), platform->Credential(1).c_str());
+    }
+    return 0;
   }
 
   sigset_t signals;

@@ -1,5 +1,15 @@
 """The programs that tests through the whole relay start."""
 
+PLATFORMS = [
+    "deepseek",
+    "doubao",
+    "kimi",
+    "metaso",
+    "minimax",
+    "qwen",
+    "zhipu",
+]
+
 RELAY_DATA = [
     "//deploy/all_in_one:switchyard",
     "//tests/simulator:switchyard-simulator",
@@ -7,7 +17,6 @@ RELAY_DATA = [
 
 PROGRAM_DATA = RELAY_DATA + [
     "//edge:switchyard-edge",
-    "//services/deepseek:switchyard-deepseek",
     "//services/session:switchyard-session",
     "//services/signing:switchyard-signing",
-]
+] + ["//services/%s:switchyard-%s" % (platform, platform) for platform in PLATFORMS]

@@ -1,6 +1,7 @@
 // THE model table.
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <string>
 #include <utility>
 
@@ -129,7 +130,10 @@ constexpr std::array kVendors = {
 };
 
 /// Ids that are put together live as long as the program.
-absl::string_view Kept(std::string id) { return *new std::string(std::move(id)); }
+absl::string_view Kept(std::string id) {
+  static auto& all = *new std::deque<std::string>;
+  return all.emplace_back(std::move(id));
+}
 
 template <typename Rows>
 void AddPlatform(absl::string_view platform, const Rows& rows, std::vector<ModelEntry>& all) {

@@ -58,6 +58,8 @@ struct RefreshPolicy {
   absl::Duration lead = absl::ZeroDuration();
   // The exchange may make the credential that was sent worthless, so it is journalled before it is sent.
   bool rotates = false;
+  // A token that was configured as such is renewed by Refresh(), too.
+  bool renews_token = false;
 };
 
 /// Thread-safe.

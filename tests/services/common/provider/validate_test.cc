@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "services/common/catalogue/catalogue.h"
@@ -123,6 +124,77 @@ TEST(RetryBudget, IsATenthOfTheRequests) {
   }
   EXPECT_LE(taken, 10 + 100);
   EXPECT_GE(taken, 10 + 90);
+}
+
+TEST(Validate, ImagesWhereTheModelTakesThem) {
+  ChatRequest request = Good();
+  request.mutable_messages(0)->mutable_parts(0)->mutable_image()->set_data("x");
+  EXPECT_TRUE(ValidateRequest(request, *FindModel("kimi-vision"), false).ok());
+  EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
+  request.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM);
+  EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi-vision"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
+}
+
+TEST(Catalogue, EveryNamedIdIsThereOnce) {
+  for (const char* id : {"deepseek",
+                         "deepseek-chat",
+                         "deepseek-reasoner",
+                         "deepseek-r1",
+                         "deepseek-v4-flash",
+                         "deepseek-v4-pro",
+                         "deepseek-chat-search",
+                         "kimi",
+                         "kimi-vision",
+                         "kimi-k2.6",
+                         "kimi-k2.5",
+                         "kimi-k2",
+                         "kimi-k1.5",
+                         "kimi-thinking",
+                         "kimi-k2.6-thinking",
+                         "metaso",
+                         "metaso-fast",
+                         "metaso-concise",
+                         "metaso-detail",
+                         "metaso-research",
+                         "metaso-scholar",
+                         "metaso-concise-scholar",
+                         "metaso-detail-scholar",
+                         "metaso-research-scholar",
+                         "doubao",
+                         "doubao-pro",
+                         "doubao-lite",
+                         "doubao-1.5-pro",
+                         "doubao-thinking",
+                         "qwen",
+                         "qwen3",
+                         "qwen3-max",
+                         "qwen3-max-thinking",
+                         "qwen3-flash",
+                         "qwen3-coder",
+                         "qwen-long",
+                         "zhipu",
+                         "chatglm",
+                         "glm-5",
+                         "glm-4-plus",
+                         "minimax",
+                         "minimax-auto",
+                         "MiniMax-M2.5",
+                         "MiniMax-M2.7"}) {
+    ASSERT_NE(FindModel(id), nullptr) << id;
+    EXPECT_EQ(FindModel(id)->id, id);
+    EXPECT_EQ(std::count_if(AllModels().begin(), AllModels().end(), [&](const auto& one) { return one.id == id; }), 1)
+        << id;
+  }
+  EXPECT_TRUE(FindModel("kimi-thinking-search")->reasoning && FindModel("kimi-thinking-search")->web_search);
+  for (const char* id : {"", "Kimi", "kimi ", "minimax-m2.5", "metaso-fast-scholar", "gpt-4"})
+    EXPECT_EQ(FindModel(id), nullptr) << id;
+}
+
+TEST(Catalogue, AnAssistantIsKnownByItsForm) {
+  ASSERT_NE(FindModel("65940acff94777010aa6b796"), nullptr);
+  EXPECT_EQ(FindModel("65940acff94777010aa6b796")->platform, "zhipu");
+  for (const char* id : {"65940ACFF94777010AA6B796", "65940acff94777010aa6b79", "65940acff94777010aa6b79g"})
+    EXPECT_EQ(FindModel(id), nullptr) << id;
 }
 
 }  // namespace

@@ -1,0 +1,195 @@
+#include "deploy/all_in_one/accounts_command.h"
+
+#include <getopt.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "deploy/all_in_one/account_table.h"
+#include "grpcpp/client_context.h"
+#include "services/common/async/cpu_pool.h"
+#include "services/common/async/runtime.h"
+#include "services/common/config/config.h"
+#include "services/common/http/http_client.h"
+#include "services/common/log/log.h"
+#include "services/common/program/from_config.h"
+#include "services/common/rpc/channel.h"
+#include "services/common/rpc/server_host.h"
+#include "services/common/time/clock.h"
+#include "services/session/session_host.h"
+#include "services/signing/client/signing_client.h"
+#include "services/signing/signing_service.h"
+#include "switchyard/session/v1/session.grpc.pb.h"
+
+namespace switchyard {
+namespace {
+
+using session::v1::CheckAccountResponse;
+using session::v1::ListAccountsResponse;
+using Stub = session::v1::SessionService::Stub;
+
+constexpr char kHelp[] =
+    "Usage: switchyard accounts [--config FILE] [--env-file FILE]\n\n"
+    "Asks every configured account's platform whether its credential is good, and prints what is and what to do.\n"
+    "Exit status: 0 if every account is well, 1 if one is not or there is none, 2 for bad flags or configuration.\n\n"
+    "  --config FILE     configuration (default: config.yaml, if there is one)\n"
+    "  --env-file FILE   accounts and overrides (default: .env, if there is one)\n"
+    "  --help            this text\n";
+
+constexpr int kBadUsage = 2;
+constexpr int kNotWell = 1;
+// A relay that runs answers at once or is not there; a check asks a platform, which may be slow.
+constexpr auto kListLimit = std::chrono::seconds(5);
+constexpr auto kCheckLimit = std::chrono::seconds(60);
+
+/// The session service within this process, for when no relay runs.
+class OwnSessions {
+ public:
+  static absl::StatusOr<std::unique_ptr<OwnSessions>> Start(const Config& config) {
+    auto own = std::make_unique<OwnSessions>();
+    auto http = MakeHttpClient(HttpClientOptionsFrom(config));
+    if (!http.ok()) return http.status();
+    own->http_ = *std::move(http);
+    own->runtime_ = std::make_unique<Runtime>(Runtime::Options{1});
+    own->pool_ = std::make_unique<CpuPool>(CpuPool::Options{1, config.signing.queue_depth});
+    own->signing_ = std::make_unique<SigningService>(*own->runtime_, *own->pool_, SystemClock::Get());
+    auto signing_host = ServerHost::Start({.listen = "", .reflection = false}, {own->signing_.get()});
+    if (!signing_host.ok()) return signing_host.status();
+    own->signing_host_ = *std::move(signing_host);
+    own->signing_client_ = std::make_unique<SigningClient>(own->signing_host_->InProcessChannel());
+    auto sessions = SessionHost::Start(config, *own->runtime_, *own->http_, *own->signing_client_);
+    if (!sessions.ok()) return sessions.status();
+    own->sessions_ = *std::move(sessions);
+    auto session_host = ServerHost::Start({.listen = "", .reflection = false}, {&own->sessions_->service()});
+    if (!session_host.ok()) return session_host.status();
+    own->session_host_ = *std::move(session_host);
+    return own;
+  }
+
+  ~OwnSessions() {
+    if (session_host_) session_host_->Shutdown(absl::ZeroDuration());
+    if (signing_host_) signing_host_->Shutdown(absl::ZeroDuration());
+    pool_.reset();
+    if (runtime_) runtime_->Stop();
+    if (http_) http_->CloseIdle();
+    session_host_.reset();
+    sessions_.reset();
+    signing_host_.reset();
+  }
+
+  std::shared_ptr<grpc::Channel> Channel() { return session_host_->InProcessChannel(); }
+
+ private:
+  std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<SigningClient> signing_client_;
+  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<CpuPool> pool_;
+  std::unique_ptr<SigningService> signing_;
+  std::unique_ptr<ServerHost> signing_host_;
+  std::unique_ptr<SessionHost> sessions_;
+  std::unique_ptr<ServerHost> session_host_;
+};
+
+std::optional<ListAccountsResponse> List(Stub& stub, bool wait) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kListLimit);
+  context.set_wait_for_ready(wait);
+  ListAccountsResponse listed;
+  if (!stub.ListAccounts(&context, {}, &listed).ok()) return std::nullopt;
+  return listed;
+}
+
+std::vector<CheckAccountResponse> CheckAll(Stub& stub, const ListAccountsResponse& listed) {
+  std::vector<CheckAccountResponse> all;
+  for (const auto& account : listed.accounts()) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kCheckLimit);
+    session::v1::CheckAccountRequest request;
+    request.set_label(account.label());
+    CheckAccountResponse checked;
+    if (!stub.CheckAccount(&context, request, &checked).ok()) {
+      checked.Clear();
+      *checked.mutable_account() = account;
+      checked.set_message("The session service did not answer the check.");
+    }
+    all.push_back(std::move(checked));
+  }
+  return all;
+}
+
+int Report(const std::vector<CheckAccountResponse>& checked) {
+  if (checked.empty()) {
+    std::fputs("There is no account in .env or the environment. README.md says how to get a token for each platform.\n",
+               stdout);
+    return kNotWell;
+  }
+  std::fputs(AccountTable(checked).c_str(), stdout);
+  return AllWell(checked) ? 0 : kNotWell;
+}
+
+/// @return the exit status if the command is to end here.
+std::optional<int> ReadFlags(int argc, char** argv, ConfigSources& sources) {
+  enum { kConfig = 1, kEnvFile, kHelpFlag };
+  constexpr std::array kOptions = {
+      option{"config", required_argument, nullptr, kConfig},
+      option{"env-file", required_argument, nullptr, kEnvFile},
+      option{"help", no_argument, nullptr, kHelpFlag},
+      option{nullptr, 0, nullptr, 0},
+  };
+  for (int chosen; (chosen = getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
+    if (chosen == kConfig) {
+      sources.file = optarg;
+      sources.file_optional = false;
+    } else if (chosen == kEnvFile) {
+      sources.env_file = optarg;
+    } else if (chosen == kHelpFlag || chosen == 'h') {
+      std::fputs(kHelp, stdout);
+      return 0;
+    } else {
+      std::fputs("switchyard accounts --help lists the flags.\n", stderr);
+      return kBadUsage;
+    }
+  }
+  if (optind == argc) return std::nullopt;
+  std::fprintf(stderr, "switchyard accounts takes no arguments besides its flags; '%s' is one.\n", argv[optind]);
+  return kBadUsage;
+}
+
+}  // namespace
+
+int AccountsCommand(int argc, char** argv) {
+  ConfigSources sources{.file = "config.yaml", .file_optional = true, .env_file = ".env"};
+  if (const auto exit = ReadFlags(argc, argv, sources)) return *exit;
+  auto config = LoadConfig(sources, ProcessEnvironment());
+  if (!config.ok()) {
+    std::fprintf(stderr, "switchyard accounts: the configuration has faults:\n%s\n",
+                 std::string(config.status().message()).c_str());
+    return kBadUsage;
+  }
+  InitLogging(LogLevel::kError, "switchyard accounts");
+
+  // The relay that runs holds the store, and knows more than the configuration: tokens that were renewed, who rests.
+  const auto running = session::v1::SessionService::NewStub(MakeChannel(config->SessionTarget()));
+  if (const auto listed = List(*running, false)) {
+    std::fputs("Asked the relay that is running; it has the accounts it was started with.\n\n", stdout);
+    return Report(CheckAll(*running, *listed));
+  }
+  auto own = OwnSessions::Start(*config);
+  if (!own.ok()) {
+    std::fprintf(stderr, "switchyard accounts: %s\n", std::string(own.status().message()).c_str());
+    return kNotWell;
+  }
+  const auto stub = session::v1::SessionService::NewStub((*own)->Channel());
+  const auto listed = List(*stub, true);
+  return Report(listed ? CheckAll(*stub, *listed) : std::vector<CheckAccountResponse>());
+}
+
+}  // namespace switchyard

@@ -1,0 +1,55 @@
+// The services as programs of their own, and a gRPC client straight at a provider.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "switchyard/chat/v1/chat.pb.h"
+#include "tests/support/process.h"
+#include "tests/support/relay.h"
+
+namespace switchyard {
+
+inline constexpr const char* kPlatformNames[] = {"deepseek", "kimi", "metaso", "doubao", "qwen", "zhipu", "minimax"};
+
+/// "services/kimi/switchyard-kimi".
+std::string PlatformProgram(const std::string& platform);
+
+/// Signing, session, a provider for each platform, and the edge, each a process. Use with PROGRAM_DATA of relay.bzl.
+class Programs {
+ public:
+  explicit Programs(const SimulatedPlatforms& platforms, Variables more = {});
+  ~Programs();
+
+  int port() const { return port_; }
+  int provider_port(const std::string& platform) const { return provider_ports_.at(platform); }
+  Process& provider(const std::string& platform) { return *providers_.at(platform); }
+  Process& edge() { return *edge_; }
+
+ private:
+  std::unique_ptr<Process> Start(const std::string& program);
+
+  std::string state_;
+  Variables variables_;
+  std::unique_ptr<Process> session_, signing_, edge_;
+  std::map<std::string, std::unique_ptr<Process>> providers_;
+  std::map<std::string, int> provider_ports_;
+  int port_ = 0;
+};
+
+struct GrpcAnswer {
+  std::vector<chat::v1::ChatEvent> events;
+  absl::Status status;
+  std::string text() const;
+  std::string reasoning() const;
+  int finished() const;  // how many events say so
+};
+
+/// A request of one user message.
+chat::v1::ChatRequest GrpcRequest(const std::string& text, const std::string& model = "deepseek-chat");
+GrpcAnswer Ask(int port, const chat::v1::ChatRequest& request);
+
+}  // namespace switchyard
