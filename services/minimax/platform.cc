@@ -1,6 +1,7 @@
 #include "services/minimax/platform.h"
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_replace.h"
 
 namespace switchyard::minimax {
 namespace {
@@ -26,6 +27,12 @@ Settings Settings::From(const ProviderConfig& provider) {
   Take(provider.Option("poll_backoff_ms"), absl::Milliseconds(1), settings.poll_backoff);
   Take(provider.Option("delete_retry_ms"), absl::Milliseconds(1), settings.delete_retry);
   Take(provider.Option("silence_s"), absl::Seconds(1), settings.silence);
+  settings.agent = provider.dialect == "agent";
+  if (auto prefix = provider.Option("agent_prefix"); !prefix.empty()) settings.agent_prefix = "/" + prefix + "/api";
+  settings.agent_stream_url = provider.Option("agent_stream_url");
+  if (settings.agent_stream_url.empty())
+    settings.agent_stream_url = absl::StrReplaceAll(provider.base_url, {{"://agent.", "://agent-stream."}});
+  Take(provider.Option("agent_wait_ms"), absl::Milliseconds(1), settings.agent_wait);
   return settings;
 }
 

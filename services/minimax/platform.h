@@ -35,6 +35,11 @@ struct Settings {
   absl::Duration delete_retry = absl::Seconds(2);        // before a chat that still ran is deleted again
   absl::Duration silence = absl::Seconds(120);           // without a change the answer is given up
 
+  bool agent = false;  // the dialect: of the newer site, answers by event stream
+  std::string agent_prefix = "/minimax-cloud/api";
+  std::string agent_stream_url = "https://agent-stream.minimaxi.com";
+  absl::Duration agent_wait = absl::Seconds(1);  // before something is said in a new session
+
   static Settings From(const ProviderConfig& provider);
   static Settings From(const Config& config) { return From(config.providers.at(kPlatform)); }
 };

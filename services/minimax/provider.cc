@@ -10,7 +10,9 @@
 #include "services/common/async/sleep.h"
 #include "services/common/log/log.h"
 #include "services/common/status/reason.h"
+#include "services/minimax/agent_turn.h"
 #include "services/minimax/events.h"
+#include "services/minimax/fetch.h"
 #include "services/minimax/login.h"
 #include "services/minimax/poll_pace.h"
 #include "services/minimax/requests.h"
@@ -24,21 +26,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr int kDeleteTries = 4;  // the first and three more
-
-/// Signs a request over the bytes that are sent, sends it and reads the answer. NothingReached() if it was not sent.
-asio::awaitable<absl::StatusOr<Answer>> Fetch(Scope& scope, HttpClient& http, SignStream& signing, SignedParts parts) {
-  auto signature = co_await signing.SignMiniMax(parts.to_sign);
-  if (!signature.ok()) co_return MarkNothingReached(signature.status());
-  auto response = co_await http.Send(scope, Signed(std::move(parts), *signature));
-  if (!response.ok()) co_return response.status();
-  auto body = co_await (*response)->ReadAll(scope, kMaxDetail);
-  if (!body.ok()) co_return body.status();
-  Answer answer;
-  answer.http_status = (*response)->status();
-  answer.headers = (*response)->headers();
-  answer.body = *std::move(body);
-  co_return answer;
-}
 
 /// One turn's exchange with the platform.
 class Exchange {
@@ -175,10 +162,11 @@ MiniMaxProvider::MiniMaxProvider(Settings settings, const ProviderTools& tools)
     : settings_(std::move(settings)), tools_(tools) {}
 
 bool MiniMaxProvider::Serves(const ModelEntry& model) const {
-  return ModelType(model.upstream).has_value() && !model.reasoning;
+  return settings_.agent || ModelType(model.upstream).has_value();
 }
 
 asio::awaitable<absl::StatusOr<FinishReason>> MiniMaxProvider::Run(Turn& turn) {
+  if (settings_.agent) co_return co_await RunAgentTurn(settings_, tools_, turn);
   Exchange exchange(settings_, tools_, turn);
   co_return co_await exchange.Run();
 }

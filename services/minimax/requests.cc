@@ -37,7 +37,7 @@ void AppendEncoded(std::string& out, absl::string_view value) {
 }
 
 /// The query that every call has, in the order of the site's own client.
-std::string Query(const Settings& settings, const Login& login, int64_t time_ms) {
+std::string Query(const Settings& settings, const Login& login, int64_t time_ms, absl::string_view before) {
   const std::string unix_ms = absl::StrCat(time_ms);
   const std::array<std::pair<absl::string_view, absl::string_view>, 20> parameters = {{
       {"device_platform", "web"},
@@ -61,11 +61,12 @@ std::string Query(const Settings& settings, const Login& login, int64_t time_ms)
       {"token", login.jwt.Reveal()},
       {"client", "web"},
   }};
-  std::string query;
+  std::string query(before);
   for (const auto& [name, value] : parameters) {
     absl::StrAppend(&query, query.empty() ? "?" : "&", name, "=");
     AppendEncoded(query, value);
   }
+  if (settings.agent) absl::StrAppend(&query, "&region=cn");
   return query;
 }
 
@@ -79,13 +80,13 @@ absl::string_view TargetOf(absl::string_view url) {
 absl::string_view OriginOf(absl::string_view url) { return url.substr(0, url.size() - TargetOf(url).size()); }
 
 SignedParts Call(const Settings& settings, const Login& login, absl::Time now, absl::string_view method,
-                 absl::string_view path, std::string body) {
+                 absl::string_view path, std::string body, absl::string_view parameters = "") {
   // The site's client rounds to whole seconds, so the three places that name the time cannot differ.
   const int64_t time_ms = absl::ToUnixSeconds(now) * 1000;
   SignedParts parts;
   HttpRequest& request = parts.request;
   request.method = std::string(method);
-  request.url = absl::StrCat(settings.base_url, path, Query(settings, login, time_ms));
+  request.url = absl::StrCat(settings.base_url, path, Query(settings, login, time_ms, parameters));
   request.body = std::move(body);
   const std::string origin(OriginOf(absl::StrCat(settings.base_url, "/")));
   request.headers.Add("User-Agent", settings.user_agent);
@@ -135,6 +136,55 @@ std::optional<int> ModelType(absl::string_view display_name) {
   if (display_name == "MiniMax-M2.5") return 501;
   if (display_name == "MiniMax-M2.7") return 502;
   return std::nullopt;
+}
+
+SignedParts ListAgents(const Settings& settings, const Login& login, absl::Time now) {
+  SignedParts parts =
+      Call(settings, login, now, "GET", absl::StrCat(settings.agent_prefix, "/v1/agent"), "", "?limit=100");
+  parts.request.repeatable = true;
+  return parts;
+}
+
+SignedParts OpenSession(const Settings& settings, const Login& login, absl::Time now, absl::string_view agent,
+                        absl::string_view model_id) {
+  json::object body;
+  body["model"] = absl::StrCat("minimax/", model_id);
+  return Post(settings, login, now, absl::StrCat(settings.agent_prefix, "/v1/agent/", agent, "/session"), body);
+}
+
+SignedParts SayInSession(const Settings& settings, const Login& login, absl::Time now, const TurnInput& input) {
+  json::object model;
+  model["provider_id"] = "minimax";
+  model["model_id"] = input.model_id;
+  model["variant"] = input.thinking ? "thinking" : "";
+  json::object body;
+  body["content"] = View(input.prompt);
+  body["model"] = std::move(model);
+  body["turn_id"] = input.turn_id;
+  body["enable_team"] = false;
+  body["worktreeMode"] = false;
+  body["attachments"] = json::array();
+  Settings streaming = settings;
+  streaming.base_url = settings.agent_stream_url;
+  SignedParts parts =
+      Post(streaming, login, now, absl::StrCat(settings.agent_prefix, "/v1/session/", input.session, "/message"), body);
+  const std::string origin(OriginOf(absl::StrCat(settings.base_url, "/")));
+  parts.request.headers.Set("Accept", "text/event-stream");
+  parts.request.headers.Set("Origin", origin);
+  parts.request.headers.Set("Referer", absl::StrCat(origin, "/"));
+  parts.to_sign.set_target(parts.request.url);
+  return parts;
+}
+
+std::string AgentModel(absl::string_view display_name) {
+  return display_name == "Auto" ? "MiniMax-M3" : std::string(display_name);
+}
+
+bool IsPathId(absl::string_view text) {
+  constexpr size_t kLongest = 128;
+  return !text.empty() && text.size() <= kLongest && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '-' || c == '_';
+  });
 }
 
 SignedParts UserInfo(const Settings& settings, const Login& login, absl::Time now) {

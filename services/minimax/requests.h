@@ -50,6 +50,26 @@ SignedParts SendMessage(const Settings& settings, const Login& login, absl::Time
 SignedParts ChatDetail(const Settings& settings, const Login& login, absl::Time now, const ChatId& chat);
 SignedParts DeleteChat(const Settings& settings, const Login& login, absl::Time now, const ChatId& chat);
 
+// ---- The agent dialect: answers by event stream. Source: section 3.6.
+
+SignedParts ListAgents(const Settings& settings, const Login& login, absl::Time now);
+/// @param agent as listed
+SignedParts OpenSession(const Settings& settings, const Login& login, absl::Time now, absl::string_view agent,
+                        absl::string_view model_id);
+struct TurnInput {
+  std::string session = {};
+  absl::string_view prompt = {};
+  std::string model_id = {};  // "MiniMax-M3"
+  bool thinking = false;
+  std::string turn_id = {};  // a UUID, new each time
+};
+/// On the streaming host, where the absolute URL is what is signed.
+SignedParts SayInSession(const Settings& settings, const Login& login, absl::Time now, const TurnInput& input);
+/// The newest model stands for "Auto", which this dialect does not have.
+std::string AgentModel(absl::string_view display_name);
+/// Whether text can be a name or an id in a path.
+bool IsPathId(absl::string_view text);
+
 /// The number that `model_option` has for a display name; nullopt if the matrix dialect has no such model.
 std::optional<int> ModelType(absl::string_view display_name);
 

@@ -57,6 +57,10 @@ constexpr std::array kWords = {
             "chat_unknown"},
     WordRow{"chat not exist", Reason::REASON_INVALID_REQUEST, "minimax no longer has this conversation",
             "chat_unknown"},
+    WordRow{"sandbox connection error", Reason::REASON_UPSTREAM_UNAVAILABLE, "minimax could not reach its own agent",
+            "session_trouble"},
+    WordRow{"rpc timeout", Reason::REASON_UPSTREAM_UNAVAILABLE, "minimax could not reach its own agent",
+            "session_trouble"},
     WordRow{"rate limit", Reason::REASON_RATE_LIMITED, kLimited, "words"},
     WordRow{"credit", Reason::REASON_QUOTA_SPENT, kSpent, "credits"},
     WordRow{"limit", Reason::REASON_QUOTA_SPENT, kSpent, "credits"},
@@ -130,7 +134,7 @@ absl::Status InnerError(const json::value& object) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<json::value> ReadAnswer(const Answer& answer, absl::Time now) {
+absl::StatusOr<json::value> ReadBareAnswer(const Answer& answer, absl::Time now) {
   if (auto status = HttpError(answer, now); !status.ok()) return status;
   auto root = Parse(answer.body);
   if (root.ok()) {
@@ -141,6 +145,12 @@ absl::StatusOr<json::value> ReadAnswer(const Answer& answer, absl::Time now) {
                      {.cause = "http_403"});
   if (answer.http_status != 200) return Changed(absl::StrCat("HTTP status ", answer.http_status), "http_status");
   if (!root.ok() || !root->is_object()) return Changed("it is not JSON", "not_json");
+  return root;
+}
+
+absl::StatusOr<json::value> ReadAnswer(const Answer& answer, absl::Time now) {
+  auto root = ReadBareAnswer(answer, now);
+  if (!root.ok()) return root;
   if (FindMember(*root, {"base_resp"}) == nullptr && FindMember(*root, {"statusInfo"}) == nullptr &&
       FindMember(*root, {"messages"}) == nullptr && FindMember(*root, {"data"}) == nullptr)
     return Changed("it has no envelope", "envelope");
@@ -181,6 +191,35 @@ bool MayPass(const absl::Status& status) {
   // What only the owner can change does not change between two polls; a code of the platform's may.
   return detail.reason() != Reason::REASON_SIGNATURE_REFUSED &&
          !(detail.reason() == Reason::REASON_CLIENT_REFUSED && detail.cause() != "html");
+}
+
+absl::StatusOr<std::string> ReadAgent(const json::value& object) {
+  const json::value* agents = FindMember(object, {"agents"});
+  if (agents == nullptr) agents = FindMember(object, {"data", "agents"});
+  if (agents == nullptr || !agents->is_array()) return Changed("it lists no agents", "agents");
+  std::string chosen;
+  for (const json::value& agent : agents->get_array()) {
+    const absl::string_view role = JsonText(FindMember(agent, {"agent_role"}));
+    const absl::string_view name = JsonText(FindMember(agent, {"name"}));
+    if (!IsPathId(name) || (role != "mavis" && role != "chat")) continue;
+    if (chosen.empty() || role == "mavis") chosen = std::string(name);
+  }
+  if (chosen.empty()) return Changed("no agent of its answers chats", "agents");
+  return chosen;
+}
+
+absl::StatusOr<std::string> ReadSession(const json::value& object) {
+  absl::string_view id = JsonText(FindMember(object, {"session_id"}));
+  for (const char* holder : {"session", "data"}) {
+    if (id.empty()) id = JsonText(FindMember(object, {holder, "session_id"}));
+  }
+  if (!IsPathId(id)) return Changed("a new session has no id", "session_id");
+  return std::string(id);
+}
+
+bool IsSessionTrouble(const absl::Status& status) {
+  const std::string cause = DetailOf(status).cause();
+  return cause == "session_trouble" || cause == "http_409";
 }
 
 absl::Status ReadUserInfo(const json::value& object) {

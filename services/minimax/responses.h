@@ -24,6 +24,8 @@ struct Answer {
 /// The object of a call that succeeded, by `base_resp` or by `statusInfo`. Otherwise the platform's error by its
 /// reason.
 absl::StatusOr<boost::json::value> ReadAnswer(const Answer& answer, absl::Time now);
+/// The same of a call whose answers have no envelope when they succeed.
+absl::StatusOr<boost::json::value> ReadBareAnswer(const Answer& answer, absl::Time now);
 
 /// The error in an object that may stand in the middle of an answer; OK if there is none.
 absl::Status InnerError(const boost::json::value& object);
@@ -45,6 +47,13 @@ bool IsStillRunning(const absl::Status& status);
 bool IsUnknownChat(const absl::Status& status);
 /// Whether a poll that failed like this may be followed by one that does not.
 bool MayPass(const absl::Status& status);
+
+/// The agent that answers chats, of the list of agents. UPSTREAM_CHANGED if there is none.
+absl::StatusOr<std::string> ReadAgent(const boost::json::value& object);
+/// Of a new session: its id.
+absl::StatusOr<std::string> ReadSession(const boost::json::value& object);
+/// Whether a session failed in a way that a new one may not.
+bool IsSessionTrouble(const absl::Status& status);
 
 /// Of user/info: OK if it is a user.
 absl::Status ReadUserInfo(const boost::json::value& object);

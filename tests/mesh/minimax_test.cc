@@ -76,13 +76,71 @@ TEST(MiniMax, Faults) {
            PlatformFault{"fault=error", 502, "upstream_changed", nullptr, "false"},
            PlatformFault{"fault=signature", 502, "signature_refused", nullptr, "false"},
            PlatformFault{"fault=empty", 502, "upstream_empty"},
-           PlatformFault{"fault=cut growth=1", 502, "upstream_broken", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=reset growth=1", 502, "upstream_broken", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=stall growth=1", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=poll_500 growth=1", 502, "upstream_broken", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=poll_expired growth=1", 403, "credential_expired", nullptr, nullptr, "One two"},
+           PlatformFault{"fault=cut growth=1 at=3", 502, "upstream_broken", nullptr, nullptr, "One two"},
+           PlatformFault{"fault=reset growth=1 at=3", 502, "upstream_broken", nullptr, nullptr, "One two"},
+           PlatformFault{"fault=stall growth=1 at=3", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
+           PlatformFault{"fault=poll_500 growth=1 at=3", 502, "upstream_broken", nullptr, nullptr, "One two"},
+           PlatformFault{"fault=poll_expired growth=1 at=3", 403, "credential_expired", nullptr, nullptr, "One two"},
        })
     ExpectFault("minimax", kModel, fault, Quick());
+}
+
+TEST(MiniMax, ATokenIsRenewedBeforeItRunsOut) {
+  constexpr int kNearlyExpired = 7;
+  Variables variables = Quick();
+  variables["MINIMAX_TOKEN"] = SimulatedPlatforms().Credentials(kNearlyExpired).at("MINIMAX_TOKEN");
+  PlatformSuite suite("minimax", variables);
+  suite.ExpectAnswers(kModel);
+  EXPECT_EQ(suite.platforms().Count("renewals", "minimax"), 1);
+}
+
+TEST(MiniMax, AnAccountWhoseUserIdIsGivenInFrontOfTheToken) {
+  Variables variables = Quick();
+  variables["MINIMAX_TOKEN"] = SimulatedPlatforms().Credentials(2).at("MINIMAX_TOKEN");
+  PlatformSuite("minimax", variables).ExpectAnswers(kModel);
+}
+
+// ---- The agent dialect.
+
+Variables Agent() {
+  Variables variables = Quick();
+  variables["SWITCHYARD_PROVIDERS__MINIMAX__DIALECT"] = "agent";
+  variables["SWITCHYARD_PROVIDERS__MINIMAX__OPTIONS__AGENT_WAIT_MS"] = "0";
+  return variables;
+}
+
+TEST(MiniMaxAgent, EveryModel) { PlatformSuite("minimax", Agent()).ExpectModels(MiniMaxAgentModels()); }
+
+TEST(MiniMaxAgent, EverythingElse) {
+  PlatformSuite suite("minimax", Agent());
+  suite.ExpectHistory("MiniMax-M3");
+  suite.ExpectReasoningFormats("MiniMax-M3-thinking");
+  suite.ExpectStops("MiniMax-M3");
+  for (const char* dialect : {"", "dialect=increments", "space=1", "done=1", "comments=1"})
+    suite.ExpectAnyChunking("MiniMax-M3-thinking", dialect);
+  suite.ExpectAbort("MiniMax-M3");
+}
+
+TEST(MiniMaxAgent, ABusySessionIsReplacedBeforeItsAnswerBegins) {
+  PlatformSuite suite("minimax", Agent());
+  for (const char* fault : {"fault=conflict", "fault=sandbox"}) {
+    suite.platforms().Plan(fault, 2, "", "minimax");
+    EXPECT_EQ(Chat(suite.port(), "[[sim: text=One]]", "", "MiniMax-M3").text(), "One");
+  }
+  EXPECT_EQ(suite.platforms().Count("sessions", "minimax"), 6);
+}
+
+TEST(MiniMaxAgent, Faults) {
+  for (const PlatformFault& fault : {
+           PlatformFault{"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"},
+           PlatformFault{"fault=in_stream", 502, "upstream_broken", nullptr, nullptr, "One two"},
+           PlatformFault{"fault=stall", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
+           PlatformFault{"fault=quota", 429, "insufficient_quota", nullptr, "false"},
+           PlatformFault{"fault=expired", 403, "credential_expired"},
+           PlatformFault{"fault=html", 403, "client_refused"},
+           PlatformFault{"fault=empty", 502, "upstream_empty"},
+       })
+    ExpectFault("minimax", "MiniMax-M3", fault, Agent());
 }
 
 }  // namespace

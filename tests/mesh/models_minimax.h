@@ -16,4 +16,18 @@ inline std::vector<ModelRow> MiniMaxModels() {
   };
 }
 
+// The agent dialect. Source: section 1.3.
+inline std::vector<ModelRow> MiniMaxAgentModels() {
+  return {
+      {"minimax", R"({"model":{"provider_id":"minimax","model_id":"MiniMax-M3","variant":""}})"},
+      {"minimax-auto", R"({"model":{"provider_id":"minimax","model_id":"MiniMax-M3","variant":""}})"},
+      {"MiniMax-M2.5", R"({"model":{"provider_id":"minimax","model_id":"MiniMax-M2.5","variant":""}})"},
+      {"MiniMax-M2.7", R"({"model":{"provider_id":"minimax","model_id":"MiniMax-M2.7","variant":""}})"},
+      {"MiniMax-M2.7-highspeed",
+       R"({"model":{"provider_id":"minimax","model_id":"MiniMax-M2.7-highspeed","variant":""}})"},
+      {"MiniMax-M3", R"({"model":{"provider_id":"minimax","model_id":"MiniMax-M3","variant":""}})"},
+      {"MiniMax-M3-thinking", R"({"model":{"provider_id":"minimax","model_id":"MiniMax-M3","variant":"thinking"}})"},
+  };
+}
+
 }  // namespace switchyard

@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
 
   std::vector<std::unique_ptr<simulator::Platform>> platforms;
   platforms.push_back(std::make_unique<simulator::deepseek::Server>(deepseek));
+  platforms.push_back(std::make_unique<simulator::minimax::Server>());
   if (print_credentials) {
     for (const auto& platform : platforms) {
       std::printf("%s_TOKEN=%s\n", absl::AsciiStrToUpper(platform->name()).c_str(), platform->Credential(1).c_str());
@@ -92,9 +93,6 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
-  std::vector<std::unique_ptr<simulator::Platform>> platforms;
-  platforms.push_back(std::make_unique<simulator::deepseek::Server>(deepseek));
-  platforms.push_back(std::make_unique<simulator::minimax::Server>());
   simulator::Simulator simulator(std::move(platforms));
   switchyard::Runtime runtime({threads});
   switchyard::HttpServerOptions options;

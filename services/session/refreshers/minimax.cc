@@ -120,6 +120,7 @@ Identity MiniMaxRefresher::MakeIdentity(const Secret& credential) const {
 RefreshPolicy MiniMaxRefresher::policy() const {
   RefreshPolicy policy;
   policy.lead = kRenewalLead;
+  policy.renews_token = true;
   return policy;
 }
 

@@ -12,6 +12,7 @@
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
 #include "services/common/async/sleep.h"
+#include "tests/simulator/minimax/call.h"
 #include "tests/simulator/minimax/sign.h"
 
 namespace simulator::minimax {
@@ -27,6 +28,7 @@ namespace {
 constexpr absl::Duration kForgotten = absl::Seconds(1);
 constexpr absl::Duration kTokenLife = absl::Hours(24 * 30);
 constexpr int64_t kClockSkew = 300;
+constexpr int kNearlyExpired = 7;  // the account whose token has three days left at most
 
 std::string Base(int64_t code, const std::string& message) {
   return json::serialize(json::object{{"base_resp", json::object{{"status_code", code}, {"status_msg", message}}}});
@@ -87,12 +89,19 @@ bool IsModelOption(const json::value* option) {
   return false;
 }
 
-struct Refusal {
-  std::string fault;
-  int status;
-  std::string type;
-  std::string body;
-};
+std::string SentAnswer(int64_t chat, int64_t message, bool text) {
+  return json::serialize(
+      json::object{{"chat_id", IdValue(chat, text)}, {"msg_id", IdValue(message, text)}, {"base_resp", Success()}});
+}
+
+std::string Joined(const std::vector<std::string>& pieces, size_t from, size_t to) {
+  std::string out;
+  for (size_t i = from; i < std::min(to, pieces.size()); ++i) out += pieces[i];
+  return out;
+}
+
+}  // namespace
+
 std::optional<Refusal> RefusalFor(const std::string& fault) {
   constexpr size_t kOversized = 17 << 20;
   for (const Refusal& refusal : {
@@ -107,6 +116,8 @@ std::optional<Refusal> RefusalFor(const std::string& fault) {
            Refusal{"rate", 200, "application/json", Base(429, "too many requests")},
            Refusal{"busy", 200, "application/json", Base(1000500, "当前服务繁忙，请稍后再试")},
            Refusal{"error", 200, "application/json", Base(1000500, "internal error")},
+           Refusal{"conflict", 409, "application/json", "{}"},
+           Refusal{"sandbox", 200, "application/json", Base(1000500, "sandbox connection error")},
            Refusal{"signature", 403, "application/json", Base(1000403, "signature")},
        }) {
     if (fault == refusal.fault) return refusal;
@@ -115,49 +126,12 @@ std::optional<Refusal> RefusalFor(const std::string& fault) {
   return std::nullopt;
 }
 
-std::string SentAnswer(int64_t chat, int64_t message, bool text) {
-  return json::serialize(
-      json::object{{"chat_id", IdValue(chat, text)}, {"msg_id", IdValue(message, text)}, {"base_resp", Success()}});
-}
-
-std::string Joined(const std::vector<std::string>& pieces, size_t from, size_t to) {
-  std::string out;
-  for (size_t i = from; i < std::min(to, pieces.size()); ++i) out += pieces[i];
-  return out;
-}
-
-}  // namespace
-
-/// One request under way.
-struct Server::Call {
-  std::string path;
-  HttpServerRequest& request;
-  HttpResponder& responder;
-  std::map<std::string, std::vector<std::string>> query = {};
-  TokenClaims claims = {};
-  json::object body = {};
-
-  std::string Query(const std::string& name) const {
-    const auto found = query.find(name);
-    return found == query.end() ? std::string() : found->second.front();
-  }
-  asio::awaitable<void> Json(int status, std::string text) {
-    HttpHeaders headers{{"Content-Type", "application/json"}};
-    co_await responder.Send(status, std::move(headers), std::move(text));
-  }
-  asio::awaitable<void> Plain(int status, std::string type, std::string text) {
-    HttpHeaders headers;
-    if (!type.empty()) headers.Add("Content-Type", type);
-    co_await responder.Send(status, std::move(headers), std::move(text));
-  }
-};
-
 std::string Server::Credential(int number) const {
   const absl::Time day = absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now()) / 86400 * 86400);
   TokenClaims claims;
   claims.user = absl::StrCat(450000000000000000 + number);
   claims.device = absl::StrCat(98765432 + number);
-  claims.expires = absl::ToUnixSeconds(day + kTokenLife);
+  claims.expires = absl::ToUnixSeconds(day + (number == kNearlyExpired ? absl::Hours(72) : kTokenLife));
   const std::string token = IssueToken(claims);
   return number % 2 == 0 ? absl::StrCat(claims.user, "+", token) : token;
 }
@@ -193,9 +167,11 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
     const std::pair<std::string, std::string> pair = absl::StrSplit(part, absl::MaxSplits('=', 1));
     call.query[Decoded(pair.first)].push_back(Decoded(pair.second));
   }
-  const bool get = path == "/v1/api/user/info";
-  const bool known = get || path == "/v1/api/user/renewal" || path == "/matrix/api/v1/chat/send_msg" ||
-                     path == "/matrix/api/v1/chat/get_chat_detail" || path == "/matrix/api/v1/chat/delete_chat";
+  const std::string agent_path = AgentPath(path);
+  const bool get = path == "/v1/api/user/info" || agent_path == "/v1/agent";
+  const bool known = get || !agent_path.empty() || path == "/v1/api/user/renewal" ||
+                     path == "/matrix/api/v1/chat/send_msg" || path == "/matrix/api/v1/chat/get_chat_detail" ||
+                     path == "/matrix/api/v1/chat/delete_chat";
   if (!known || request.method != (get ? "GET" : "POST")) {
     co_await call.Plain(404, "text/html", "<html>nothing here</html>");
     co_return;
@@ -244,8 +220,11 @@ std::string Server::Misfit(const Call& call) const {
   if (!absl::SimpleAtoi(call.Query("unix"), &unix_ms) || unix_ms / 1000 != seconds) return "two times differ";
   if (std::abs(absl::ToUnixSeconds(absl::Now()) - seconds) > kClockSkew) return "old time";
   if (header("x-signature") != BodySignature(timestamp, call.request.body)) return "x-signature";
-  const std::string wanted =
-      RequestSignature(call.request.method, call.request.target, call.request.body, call.Query("unix"));
+  // On the streaming host the absolute URL is signed.
+  const std::string target = absl::EndsWith(call.path, "/message")
+                                 ? absl::StrCat("http://", call.request.headers.Get("host"), call.request.target)
+                                 : call.request.target;
+  const std::string wanted = RequestSignature(call.request.method, target, call.request.body, call.Query("unix"));
   return header("yy") == wanted ? "" : "yy";
 }
 
@@ -267,8 +246,10 @@ asio::awaitable<void> Server::Dispatch(Call& call) {
     co_await Send(call);
   } else if (call.path == "/matrix/api/v1/chat/get_chat_detail") {
     co_await Poll(call);
-  } else {
+  } else if (call.path == "/matrix/api/v1/chat/delete_chat") {
     co_await Delete(call);
+  } else {
+    co_await Agent(call);
   }
 }
 
@@ -313,25 +294,29 @@ Server::Chat* Server::Find(const Call& call) {
   return found == chats_.end() || found->second.user != call.claims.user ? nullptr : &found->second;
 }
 
+asio::awaitable<bool> Server::Refused(Call& call, const Script& script) {
+  if (script.fault() == "http_429") {
+    HttpHeaders headers{{"Content-Type", "text/plain"}};
+    if (const std::string wait = script.Text("retry_after"); !wait.empty()) headers.Add("Retry-After", wait);
+    co_await call.responder.Send(429, std::move(headers), "slow down");
+    co_return true;
+  }
+  auto refusal = RefusalFor(script.fault());
+  if (!refusal) co_return false;
+  co_await call.Plain(refusal->status, std::move(refusal->type), std::move(refusal->body));
+  co_return true;
+}
+
 asio::awaitable<void> Server::Send(Call& call) {
   const std::string prompt = TextOf(call.body, "text");
   const Script script = journal_.Take(call.claims.user, prompt);
   json::object recorded = call.body;
   recorded["prompt"] = prompt;
   journal_.Record(std::move(recorded));
-  const std::string fault = script.fault();
   if (const int first_ms = script.Number("first_ms", 0); first_ms > 0)
     co_await switchyard::Sleep(call.responder.scope(), absl::Milliseconds(first_ms));
-  if (auto refusal = RefusalFor(fault)) {
-    co_await call.Plain(refusal->status, std::move(refusal->type), std::move(refusal->body));
-    co_return;
-  }
-  if (fault == "http_429") {
-    HttpHeaders headers{{"Content-Type", "text/plain"}};
-    if (const std::string wait = script.Text("retry_after"); !wait.empty()) headers.Add("Retry-After", wait);
-    co_await call.responder.Send(429, std::move(headers), "slow down");
-    co_return;
-  }
+  const bool refused = co_await Refused(call, script);
+  if (refused) co_return;
   std::string answer;
   {
     absl::MutexLock lock(&mutex_);

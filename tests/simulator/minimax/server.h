@@ -1,4 +1,4 @@
-// MiniMax Agent's server side, the matrix dialect: strict about signatures, times, tokens and bodies.
+// MiniMax Agent's server side, both dialects: strict about signatures, times, tokens and bodies.
 //
 // Beyond what every platform's script knows:
 //   growth=N            pieces of text that a poll brings (default: all in three polls; with chunks=, one)
@@ -15,11 +15,14 @@
 //                       of the message that is sent
 //   fault=empty         it finishes without a text;  bad_utf8: its last character is cut in every poll but the last
 //
+// Of the agent dialect: dialect=cumulative|increments  space=1  done=1  comments=1  finish=length
+//   fault=cut|reset|stall|in_stream   of the stream, at `at`;  conflict|sandbox  of the message
+//
 // A chat that nobody polls for a second ends by itself.
 #pragma once
 
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,6 +67,10 @@ class Server final : public Platform {
   boost::asio::awaitable<void> Send(Call& call);
   boost::asio::awaitable<void> Poll(Call& call);
   boost::asio::awaitable<void> Delete(Call& call);
+  boost::asio::awaitable<void> Agent(Call& call);
+  boost::asio::awaitable<void> Say(Call& call, const std::string& session);
+  /// Answers as the script's fault of a message wants it, if it is one.
+  boost::asio::awaitable<bool> Refused(Call& call, const Script& script);
   boost::asio::awaitable<void> UserInfo(Call& call);
   boost::asio::awaitable<void> Renew(Call& call);
 
@@ -79,8 +86,18 @@ class Server final : public Platform {
   mutable Journal journal_;
   mutable absl::Mutex mutex_;
   mutable std::map<int64_t, Chat> chats_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::string> devices_ ABSL_GUARDED_BY(mutex_);  // uuid and device id by user
+  std::map<std::string, std::string> devices_ ABSL_GUARDED_BY(mutex_);   // uuid and device id by user
+  std::map<std::string, std::string> sessions_ ABSL_GUARDED_BY(mutex_);  // of the agent dialect: the user of each
   int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 360000000000200;
 };
+
+struct Refusal {
+  std::string fault;
+  int status;
+  std::string type;
+  std::string body;
+};
+/// What a message is answered with for a fault; nothing if it is none of those.
+std::optional<Refusal> RefusalFor(const std::string& fault);
 
 }  // namespace simulator::minimax
