@@ -21,6 +21,7 @@
 #include "services/deepseek/provider.h"
 #include "services/doubao/provider.h"
 #include "services/metaso/provider.h"
+#include "services/minimax/provider.h"
 #include "services/session/client/session_client.h"
 #include "services/session/session_host.h"
 #include "services/signing/client/signing_client.h"
@@ -41,6 +42,7 @@ constexpr std::array kPlatforms = {
     PlatformRow{deepseek::kPlatform, &MakeProvider<deepseek::DeepSeekProvider>},
     PlatformRow{doubao::kPlatform, &MakeProvider<doubao::DoubaoProvider>},
     PlatformRow{metaso::kPlatform, &MakeProvider<metaso::MetasoProvider>},
+    PlatformRow{minimax::kPlatform, &MakeProvider<minimax::MiniMaxProvider>},
 };
 
 /// Members are made in the order of their declaration and ended in the opposite one.

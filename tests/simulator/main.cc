@@ -15,6 +15,7 @@
 #include "tests/simulator/deepseek/server.h"
 #include "tests/simulator/doubao/server.h"
 #include "tests/simulator/metaso/server.h"
+#include "tests/simulator/minimax/server.h"
 #include "tests/simulator/simulator.h"
 
 namespace {
@@ -81,6 +82,7 @@ int main(int argc, char** argv) {
   platforms.push_back(std::make_unique<simulator::deepseek::Server>(deepseek));
   platforms.push_back(std::make_unique<simulator::doubao::Server>());
   platforms.push_back(std::make_unique<simulator::metaso::Server>());
+  platforms.push_back(std::make_unique<simulator::minimax::Server>());
   if (print_credentials) {
     for (const auto& platform : platforms) {
       std::printf("%s_TOKEN=%s\n", absl::AsciiStrToUpper(platform->name()).c_str(), platform->Credential(1).c_str());

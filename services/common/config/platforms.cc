@@ -70,7 +70,22 @@ std::vector<PlatformOption> ZhipuOptions() {
 // Source: protocol notes of MiniMax, section 8.
 std::vector<PlatformOption> MiniMaxOptions() {
   return {
-      {"user_agent", kUserAgent},
+      // Together with os_name and browser_platform: one browser on one system.
+      {"user_agent",
+       "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 "
+       "Safari/537.36"},
+      {"os_name", "Windows"},
+      {"browser_platform", "Win32"},
+      {"chat_type", "2", Kind::kWhole, {}, 1, 2},
+      {"poll_ms", "700", Kind::kWhole, {}, 1, 60000},
+      {"poll_later_ms", "1500", Kind::kWhole, {}, 1, 60000},
+      {"poll_backoff_ms", "1000", Kind::kWhole, {}, 1, 60000},
+      {"delete_retry_ms", "2000", Kind::kWhole, {}, 1, 60000},
+      {"silence_s", "120", Kind::kWhole, {}, 1, 600},
+      // Of the agent dialect. Without an origin it is that of base_url with "agent-stream" for "agent".
+      {"agent_prefix", "minimax-cloud", Kind::kChoice, {"minimax-cloud", "archon"}},
+      {"agent_stream_url", "", Kind::kOrigin},
+      {"agent_wait_ms", "1000", Kind::kWhole, {}, 0, 60000},
   };
 }
 
@@ -87,7 +102,13 @@ const std::vector<PlatformDefaults>& Platforms() {
       {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a"}, DoubaoOptions()},
       {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2), {"a"}, QwenOptions()},
       {"zhipu", "https://chatglm.cn", "ZHIPU_TOKEN", 8026, absl::Seconds(3), {"classic"}, ZhipuOptions()},
-      {"minimax", "https://agent.minimaxi.com", "MINIMAX_TOKEN", 8027, absl::Seconds(3), {"matrix"}, MiniMaxOptions()},
+      {"minimax",
+       "https://agent.minimaxi.com",
+       "MINIMAX_TOKEN",
+       8027,
+       absl::Seconds(3),
+       {"matrix", "agent"},
+       MiniMaxOptions()},
   };
   return table;
 }

@@ -3,6 +3,7 @@
 #include "services/session/refreshers/deepseek.h"
 #include "services/session/refreshers/doubao.h"
 #include "services/session/refreshers/metaso.h"
+#include "services/session/refreshers/minimax.h"
 
 namespace switchyard {
 
@@ -15,6 +16,7 @@ std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const Prov
   if (platform == "deepseek") return std::make_unique<DeepSeekRefresher>(config, tools.http);
   if (platform == "doubao") return std::make_unique<DoubaoRefresher>(config, tools);
   if (platform == "metaso") return std::make_unique<MetasoRefresher>(config, tools.http);
+  if (platform == "minimax") return std::make_unique<MiniMaxRefresher>(config, tools);
   return nullptr;
 }
 
