@@ -13,11 +13,8 @@
 #include "tests/mesh/model_table.h"
 #include "tests/mesh/models_deepseek.h"
 #include "tests/mesh/models_doubao.h"
-#include "tests/mesh/models_kimi.h"
 #include "tests/mesh/models_metaso.h"
 #include "tests/mesh/models_minimax.h"
-#include "tests/mesh/models_qwen.h"
-#include "tests/mesh/models_zhipu.h"
 #include "tests/mesh/platform_suite.h"
 #include "tests/support/programs.h"
 #include "tests/support/relay.h"
@@ -31,9 +28,10 @@ constexpr char kPrompt[] = "[[sim: text=Red,+green think=Hmm.]]";
 constexpr char kText[] = "Red, green";
 
 const std::map<std::string, std::vector<ModelRow>>& Tables() {
-  static const auto& tables = *new std::map<std::string, std::vector<ModelRow>>{
-      {"deepseek", DeepSeekModels()}, {"kimi", KimiModels()},   {"metaso", MetasoModels()},  {"doubao", DoubaoModels()},
-      {"qwen", QwenModels()},         {"zhipu", ZhipuModels()}, {"minimax", MiniMaxModels()}};
+  static const auto& tables = *new std::map<std::string, std::vector<ModelRow>>{{"deepseek", DeepSeekModels()},
+                                                                                {"metaso", MetasoModels()},
+                                                                                {"doubao", DoubaoModels()},
+                                                                                {"minimax", MiniMaxModels()}};
   return tables;
 }
 

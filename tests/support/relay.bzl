@@ -3,11 +3,8 @@
 PLATFORMS = [
     "deepseek",
     "doubao",
-    "kimi",
     "metaso",
     "minimax",
-    "qwen",
-    "zhipu",
 ]
 
 RELAY_DATA = [
