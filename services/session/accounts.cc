@@ -25,6 +25,10 @@ namespace {
 constexpr size_t kCleanUpBatch = 20;
 // Of the digest of a caller's own token: enough that no two of them meet.
 constexpr size_t kOwnLabelDigits = 16;
+// How long before a lease would have to wait for a newer token it is got for an account in use.
+constexpr absl::Duration kAhead = absl::Minutes(1);
+// Between attempts to replace a token that is still good.
+constexpr absl::Duration kAttemptPause = absl::Minutes(10);
 constexpr absl::Duration kOwnIdle = absl::Minutes(10);
 
 std::string WriteIdentity(const Identity& identity) {
@@ -43,6 +47,7 @@ Identity ReadIdentity(const std::string& text) {
 }
 
 int64_t ToMillis(absl::Time time) { return time == absl::InfinitePast() ? 0 : absl::ToUnixMillis(time); }
+int64_t ToExpiry(absl::Time time) { return time == absl::InfiniteFuture() ? 0 : absl::ToUnixMillis(time); }
 absl::Time FromMillis(int64_t millis) { return millis == 0 ? absl::InfinitePast() : absl::FromUnixMillis(millis); }
 
 }  // namespace
@@ -122,7 +127,7 @@ absl::Status Accounts::Load(const Config& config) {
     if (!same) dependencies_.store.Write(Store::EndExchange{configured.label}, nullptr);
     if (!account.advice.empty())
       LogWarning("account_value", {{"account", configured.label}, {"advice", account.advice}});
-    Remember(configured.label);
+    dependencies_.store.Write(Store::PutAccount{ToStored(configured.label, account)}, nullptr);
   }
   for (const StoredConversation& one : *conversations) {
     ledger_.Restore(one.account, one.ref, absl::FromUnixMillis(one.opened_ms), one.failures);
@@ -355,17 +360,21 @@ void Accounts::Apply(const std::string& label, const ReportOutcome& outcome, boo
   if (ends_refusals && before != ProtoAccount::STATE_COOLING_DOWN) account.health.Reset();
   const bool changed = account.health.Apply(outcome, now, dependencies_.random);
   const auto after = account.health.StateAt(now);
-  if (changed || (before != after && ends_refusals)) Remember(label);
+  if (changed || (before != after && ends_refusals)) RememberState(label);
   if (before == after) return;
   LogInfo("account_state", {{"account", label}, {"state", ProtoAccount::State_Name(after)}});
-  if (after == ProtoAccount::STATE_EXPIRED || after == ProtoAccount::STATE_BANNED) {
-    const absl::Status why = StateError(after, account.health.until(), now, label);
-    session::v1::LeaseEvent event;
-    event.mutable_revoked()->set_message(std::string(why.message()));
-    *event.mutable_revoked()->mutable_detail() = DetailOf(why);
-    Tell(label, event, reporter);
-  }
+  if (after == ProtoAccount::STATE_EXPIRED || after == ProtoAccount::STATE_BANNED)
+    TellWithdrawn(label, account, reporter);
   PollLocked(account.pool);
+}
+
+void Accounts::TellWithdrawn(const std::string& label, const Account& account, ListenerId except) {
+  const absl::Time now = dependencies_.clock.Now();
+  const absl::Status why = StateError(account.health.StateAt(now), account.health.until(), now, label);
+  session::v1::LeaseEvent event;
+  event.mutable_revoked()->set_message(std::string(why.message()));
+  *event.mutable_revoked()->mutable_detail() = DetailOf(why);
+  Tell(label, event, except);
 }
 
 Accounts::ListenerId Accounts::Listen(const std::string& label, Listener listener) {
@@ -405,12 +414,29 @@ Accounts::Freshness Accounts::FreshnessOf(const std::string& label) const {
   const Account& account = found->second;
   if (account.token.empty()) return Freshness::kUseless;
   const absl::Duration lead = refreshers_.at(account.platform)->policy().lead;
-  const absl::Duration left = account.expires - dependencies_.clock.Now();
+  const absl::Time now = dependencies_.clock.Now();
+  const absl::Duration left = account.expires - now;
   if (lead == absl::ZeroDuration() || left > lead) return Freshness::kFresh;
   // A token that is its own credential is worth the same to its last moment; one that was got for a credential is
   // replaced a lead ahead, since the turn it is lent for takes a while.
   const bool good_for_now = account.credential.empty() && left > absl::ZeroDuration();
+  if (good_for_now && now < account.next_attempt) return Freshness::kFresh;
   return good_for_now ? Freshness::kStale : Freshness::kUseless;
+}
+
+std::vector<std::string> Accounts::Ageing() const {
+  absl::MutexLock lock(&mutex_);
+  const absl::Time now = dependencies_.clock.Now();
+  std::vector<std::string> ageing;
+  for (const auto& [label, account] : accounts_) {
+    const absl::Duration lead = refreshers_.at(account.platform)->policy().lead;
+    const absl::Duration left = account.expires - now;
+    if (listeners_.count(label) == 0 || account.token.empty() || !account.health.Usable(now)) continue;
+    if (lead == absl::ZeroDuration() || left > lead + kAhead || now < account.next_attempt) continue;
+    // A platform whose tokens are short-lived is not asked for another again and again.
+    if (left * 2 < account.expires - account.obtained) ageing.push_back(label);
+  }
+  return ageing;
 }
 
 void Accounts::TokenRefused(const std::string& label, int64_t version, ListenerId reporter) {
@@ -429,7 +455,11 @@ std::optional<Accounts::Exchange> Accounts::ExchangeFor(const std::string& label
   const Account& account = found->second;
   const Refresher& refresher = *refreshers_.at(account.platform);
   if (refresher.policy().lead == absl::ZeroDuration()) return std::nullopt;
-  Exchange exchange{&refresher, account.identity, {}};
+  Exchange exchange{&refresher, account.identity, {}, std::nullopt, Secret()};
+  if (account.unstored) {
+    exchange.unstored = account.unstored->first;
+    exchange.unstored_for = account.unstored->second;
+  }
   // Without a credential of its own, a token that can be read for its end is one that renews itself.
   if (!account.credential.empty()) {
     exchange.credentials.push_back(account.credential);
@@ -458,17 +488,28 @@ void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh,
   next.adopted = true;
   next.in_doubt = false;
   next.token_version = std::max(next.token_version, next.newest_version) + 1;
-  if (!next.credential.empty() && fresh.rotated && !(*fresh.rotated == used)) {
-    next.previous = used;
-    next.credential = *fresh.rotated;
+  next.obtained = dependencies_.clock.Now();
+  const Secret& good = fresh.rotated ? *fresh.rotated : used;
+  if (!next.credential.empty() && !(good == next.credential)) {
+    // Without a rotation it was the previous one that was taken, and the newer one is dead.
+    next.previous = fresh.rotated ? used : Secret();
+    next.credential = good;
     next.rotated = true;
   }
   accounts_[label].newest_version = next.token_version;
-  const auto use = [this, label, next](const absl::Status& stored) {
-    if (!stored.ok()) return;
+  const auto use = [this, label, next, fresh, used](const absl::Status& stored) {
     absl::MutexLock inner(&mutex_);
     Account& account = accounts_[label];
+    if (!stored.ok()) {
+      // The platform may know no other credential any more.
+      account.unstored.emplace(fresh, used);
+      account.in_doubt = refreshers_.at(account.platform)->policy().rotates;
+      return;
+    }
+    account.unstored.reset();
     if (account.token_version >= next.token_version) return;
+    account.obtained = next.obtained;
+    account.next_attempt = absl::InfinitePast();
     account.token = next.token;
     account.expires = next.expires;
     account.adopted = next.adopted;
@@ -502,10 +543,12 @@ void Accounts::FailExchange(const std::string& label, const absl::Status& why, b
   const bool rotates = refreshers_.at(account.platform)->policy().rotates;
   LogWarning("exchange_failed", {{"account", label}, {"reason", ReasonName(ReasonOf(why))}, {"settled", settled}});
   if (!settled && rotates) account.in_doubt = true;
+  account.next_attempt = dependencies_.clock.Now() + kAttemptPause;
   if (refused && account.in_doubt) {
     account.health = AccountHealth(ProtoAccount::STATE_NEEDS_LOGIN, absl::InfinitePast());
     LogInfo("account_state", {{"account", label}, {"state", "STATE_NEEDS_LOGIN"}});
-    Remember(label);
+    RememberState(label);
+    TellWithdrawn(label, account, 0);
     PollLocked(account.pool);
   } else if (refused) {
     ReportOutcome expired;
@@ -522,6 +565,9 @@ void Accounts::TellToken(const std::string& label, const Account& account) {
   session::v1::LeaseEvent event;
   event.mutable_token_updated()->mutable_token()->set_value(account.token.Reveal());
   event.mutable_token_updated()->mutable_token()->set_version(account.token_version);
+  if (account.expires < absl::InfiniteFuture())
+    event.mutable_token_updated()->mutable_token()->mutable_expires_at()->set_seconds(
+        absl::ToUnixSeconds(account.expires));
   Tell(label, event, 0);
 }
 
@@ -530,21 +576,25 @@ void Accounts::AdoptToken(const std::string& label, Secret token) {
   const auto found = accounts_.find(label);
   // A caller's own token is the caller's to replace.
   if (found == accounts_.end() || found->second.own || found->second.token == token) return;
-  StoredAccount stored = ToStored(label, found->second);
-  stored.token = token;
-  const int64_t version = stored.token_version =
-      std::max(found->second.token_version, found->second.newest_version) + 1;
+  // When it ends, if it says so itself.
+  absl::Time expires = found->second.expires;
+  const auto normal = refreshers_.at(found->second.platform)->Normalise(token);
+  if (normal.ok() && !normal->exchanged) expires = normal->expires;
+  const int64_t version = std::max(found->second.token_version, found->second.newest_version) + 1;
   found->second.newest_version = version;
   // Nobody gets the new token before it is durable.
-  dependencies_.store.Write(Store::PutAccount{std::move(stored)}, [this, label, token, version](absl::Status status) {
+  const auto use = [this, label, token, version, expires](const absl::Status& status) {
     absl::MutexLock inner(&mutex_);
     Account& account = accounts_[label];
     if (!status.ok() || account.token_version >= version) return;
     account.token = token;
     account.adopted = true;
+    account.expires = expires;
+    account.obtained = dependencies_.clock.Now();
     account.token_version = version;
     TellToken(label, account);
-  });
+  };
+  dependencies_.store.Write(Store::PutToken{label, token, version, ToExpiry(expires)}, use);
 }
 
 void Accounts::ConversationOpened(const std::string& label, const std::string& ref, Store::Done done) {
@@ -646,7 +696,7 @@ StoredAccount Accounts::ToStored(const std::string& label, const Account& accoun
   stored.until_ms = ToMillis(account.health.until());
   if (account.adopted) {
     stored.token = account.token;
-    stored.expires_ms = account.expires == absl::InfiniteFuture() ? 0 : absl::ToUnixMillis(account.expires);
+    stored.expires_ms = ToExpiry(account.expires);
   }
   stored.token_version = account.token_version;
   stored.identity = WriteIdentity(account.identity);
@@ -655,9 +705,12 @@ StoredAccount Accounts::ToStored(const std::string& label, const Account& accoun
   return stored;
 }
 
-void Accounts::Remember(const std::string& label) {
+// The state alone: a newer credential may be on its way into the store, and must not be undone.
+void Accounts::RememberState(const std::string& label) {
   const Account& account = accounts_[label];
-  if (!account.own) dependencies_.store.Write(Store::PutAccount{ToStored(label, account)}, nullptr);
+  if (account.own) return;
+  dependencies_.store.Write(Store::PutState{label, account.health.stored_state(), ToMillis(account.health.until())},
+                            nullptr);
 }
 
 void Accounts::Arm(const std::string& name, Pool& pool) {

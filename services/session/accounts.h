@@ -113,11 +113,15 @@ class Accounts {
     const Refresher* refresher;
     Identity identity;
     std::vector<Secret> credentials;  // the newest first
+    // What an earlier exchange brought and the store would not take: it is stored before anything else is asked for.
+    std::optional<FreshToken> unstored;
+    Secret unstored_for;  // the credential that was sent for it
   };
   std::optional<Exchange> ExchangeFor(const std::string& account) const;
   /// Durable before the call leaves; `done` at once where the platform does not rotate.
   void BeginExchange(const std::string& account, Store::Done done);
-  /// Stores what came back; only then it is used, and all holders are told. @param used the credential that was sent
+  /// Stores what came back; only then it is used, and all holders are told. If it cannot be stored, it is kept for the
+  /// next attempt. @param used the credential that was sent
   void CommitExchange(const std::string& account, const FreshToken& fresh, const Secret& used, Store::Done done);
   /// The exchange failed. Definitely (`settled`): nothing has changed on the platform's side. Otherwise that is open,
   /// and stays in the journal. A refused credential is the account's end: it has expired, or, where a newer credential
@@ -125,6 +129,8 @@ class Accounts {
   void FailExchange(const std::string& account, const absl::Status& why, bool settled);
   /// Takes a newer token that the platform handed out; all holders are told once it is stored.
   void AdoptToken(const std::string& account, Secret token);
+  /// Accounts in use whose token should be replaced before somebody has to wait for it.
+  std::vector<std::string> Ageing() const;
 
   /// The ledger; `done`, which may be null, runs once the change is durable, or has failed.
   void ConversationOpened(const std::string& account, const std::string& ref, Store::Done done);
@@ -157,7 +163,10 @@ class Accounts {
     Secret previous;        // the credential before it was rotated
     bool rotated = false;   // the credential is newer than the configured one
     bool in_doubt = false;  // an exchange may have rotated the credential, and the answer was lost
-    absl::Time expires = absl::InfiniteFuture();  // of the token
+    absl::Time expires = absl::InfiniteFuture();     // of the token
+    absl::Time obtained = absl::InfinitePast();      // the token
+    absl::Time next_attempt = absl::InfinitePast();  // to replace a token that is still good, after one that failed
+    std::optional<std::pair<FreshToken, Secret>> unstored;  // and the credential it was got for
     int64_t token_version = 1;
     int64_t newest_version = 1;  // also of tokens that are still being stored
     Identity identity;
@@ -186,7 +195,9 @@ class Accounts {
   session::v1::Account Describe(const std::string& label, const Account& account) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static StoredAccount ToStored(const std::string& label, const Account& account);
-  void Remember(const std::string& label) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RememberState(const std::string& label) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellWithdrawn(const std::string& label, const Account& account, ListenerId except)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Arm(const std::string& name, Pool& pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Dependencies dependencies_;

@@ -5,12 +5,22 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "services/common/time/clock.h"
 #include "services/common/time/random.h"
 
 namespace switchyard {
 
 namespace fs = std::filesystem;
+
+// What is told of a write reaches the accounts, which go before the store. Changes are applied in order, so after one
+// that changes nothing there is no other left.
+SessionHost::~SessionHost() {
+  if (!store_) return;
+  absl::Notification idle;
+  store_->Write(Store::EndExchange{}, [&idle](const absl::Status&) { idle.Notify(); });
+  idle.WaitForNotification();
+}
 
 absl::StatusOr<std::unique_ptr<SessionHost>> SessionHost::Start(const Config& config, Runtime& runtime,
                                                                 HttpClient& http, SigningClient& signing,
@@ -36,6 +46,7 @@ absl::StatusOr<std::unique_ptr<SessionHost>> SessionHost::Start(const Config& co
                                  std::move(make_refresher));
   if (auto status = host->accounts_->Load(config); !status.ok()) return status;
   host->service_ = std::make_unique<SessionService>(runtime, *host->accounts_, *host->sealer_);
+  host->service_->KeepTokens();
   return host;
 }
 

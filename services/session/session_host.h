@@ -22,6 +22,10 @@ namespace switchyard {
 /// Destroyed after the runtime has stopped and before it is destroyed.
 class SessionHost {
  public:
+  SessionHost() = default;
+  /// Waits for the writes that are under way.
+  ~SessionHost();
+
   /// Makes the state directory (mode 0700) where it does not exist. Errors name the file: PERMISSION_DENIED, DATA_LOSS,
   /// INVALID_ARGUMENT, FAILED_PRECONDITION, UNAVAILABLE.
   static absl::StatusOr<std::unique_ptr<SessionHost>> Start(const Config& config, Runtime& runtime, HttpClient& http,

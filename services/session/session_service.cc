@@ -282,6 +282,11 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
 
 }  // namespace
 
+void SessionService::KeepTokens() {
+  const Executor executor = runtime_.Next();
+  SpawnDetached(executor, tokens_.Watch(executor));
+}
+
 grpc::ServerBidiReactor<LeaseRequest, LeaseEvent>* SessionService::Lease(grpc::CallbackServerContext* context) {
   auto body = [this](LeaseCall& call) -> asio::awaitable<absl::Status> {
     auto session = std::make_shared<LeaseSession>(call, accounts_, tokens_, sealer_);

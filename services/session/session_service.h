@@ -20,6 +20,9 @@ class SessionService final : public session::v1::SessionService::CallbackService
   SessionService(Runtime& runtime, Accounts& accounts, const Sealer& sealer)
       : runtime_(runtime), accounts_(accounts), sealer_(sealer), tokens_(accounts) {}
 
+  /// Begins to replace tokens ahead of their end; goes on until the event loops stop.
+  void KeepTokens();
+
   grpc::ServerBidiReactor<session::v1::LeaseRequest, session::v1::LeaseEvent>* Lease(
       grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* ListAccounts(grpc::CallbackServerContext* context,

@@ -310,6 +310,22 @@ class SqliteStore final : public Store {
     if (statement.Step() != SQLITE_DONE) return false;
     return !put.ends_exchange || Apply(EndExchange{account.label});
   }
+  bool Apply(const PutState& put) {
+    Statement statement(db_, "UPDATE accounts SET state = ?, until_ms = ? WHERE label = ?");
+    statement.Bind(int64_t{put.state});
+    statement.Bind(put.until_ms);
+    statement.Bind(put.label);
+    return statement.Step() == SQLITE_DONE;
+  }
+  bool Apply(const PutToken& put) {
+    Statement statement(db_, "UPDATE accounts SET token = ?, token_version = ?, expires_ms = ? WHERE label = ?");
+    statement.BindBlob(Sealed(put.token, TokenPlace(put.label)));
+    statement.Bind(put.token_version);
+    statement.Bind(put.expires_ms);
+    statement.Bind(put.label);
+    // A token without its account would be lost.
+    return statement.Step() == SQLITE_DONE && sqlite3_changes(db_) == 1;
+  }
   bool Apply(const BeginExchange& begin) {
     Statement statement(db_, "INSERT OR REPLACE INTO rotation_intents VALUES (?, ?)");
     statement.Bind(begin.label);

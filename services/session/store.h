@@ -52,6 +52,19 @@ class Store {
     StoredAccount account;
     bool ends_exchange = false;  // with the account, in one transaction
   };
+  /// The state alone. What else is known of the account may be on its way in another change, and is left to it.
+  struct PutState {
+    std::string label;
+    int state = 0;  // session.v1.Account.State
+    int64_t until_ms = 0;
+  };
+  /// A newer token for the same credential; the credential is left alone, for the same reason.
+  struct PutToken {
+    std::string label;
+    Secret token;
+    int64_t token_version = 0;
+    int64_t expires_ms = 0;
+  };
   /// To be durable before a call leaves that may make the credential it carries worthless.
   struct BeginExchange {
     std::string label;
@@ -67,7 +80,8 @@ class Store {
   struct DropConversation {
     std::string account, ref;
   };
-  using Change = std::variant<PutAccount, BeginExchange, EndExchange, PutConversation, DropConversation>;
+  using Change =
+      std::variant<PutAccount, PutState, PutToken, BeginExchange, EndExchange, PutConversation, DropConversation>;
   using Done = absl::AnyInvocable<void(absl::Status)>;
 
   /// Opens or makes the database: mode 0600, WAL, synchronous FULL. PERMISSION_DENIED, DATA_LOSS (damaged) or

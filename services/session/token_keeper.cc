@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/common/async/rendezvous.h"
+#include "services/common/async/sleep.h"
 #include "services/common/async/task_group.h"
 #include "services/common/http/http_client.h"
 #include "services/common/status/reason.h"
@@ -17,6 +18,7 @@ namespace {
 
 // Longer than any platform needs; an exchange that hangs holds up every turn of its account.
 constexpr absl::Duration kExchangeLimit = absl::Seconds(20);
+constexpr absl::Duration kWatchEvery = absl::Seconds(20);
 
 absl::Status Expired(const std::string& account) {
   return MakeError(Reason::REASON_CREDENTIAL_EXPIRED,
@@ -57,6 +59,14 @@ asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executo
   const auto exchange = accounts.ExchangeFor(label);
   if (!exchange) co_return Expired(label);
   const auto begin = [&](Store::Done done) { accounts.BeginExchange(label, std::move(done)); };
+  if (exchange->unstored) {
+    const auto again = [&](Store::Done done) {
+      accounts.CommitExchange(label, *exchange->unstored, exchange->unstored_for, std::move(done));
+    };
+    const absl::Status stored = co_await Durable(executor, again);
+    if (!stored.ok()) co_return NotStored();
+    co_return *accounts.Current(label);
+  }
   const absl::Status begun = co_await Durable(executor, begin);
   if (!begun.ok()) co_return NotStored();
 
@@ -96,6 +106,15 @@ asio::awaitable<absl::StatusOr<Granted>> TokenKeeper::Flight(Scope& scope, std::
 asio::awaitable<void> TokenKeeper::Behind(Executor executor, std::string account) {
   Scope scope(executor);
   auto done = co_await Flight(scope, std::move(account));
+}
+
+asio::awaitable<void> TokenKeeper::Watch(Executor executor) {
+  Scope always(executor);
+  for (;;) {
+    const absl::Status slept = co_await Sleep(always, kWatchEvery);
+    if (!slept.ok()) co_return;
+    for (std::string& account : accounts_.Ageing()) SpawnDetached(executor, Behind(executor, std::move(account)));
+  }
 }
 
 asio::awaitable<absl::StatusOr<Granted>> TokenKeeper::Fresh(Scope& scope, std::string account) {

@@ -35,6 +35,9 @@ class TokenKeeper {
   /// CREDENTIAL_EXPIRED where there can be none.
   boost::asio::awaitable<absl::StatusOr<Accounts::Granted>> Renew(Scope& scope, std::string account, int64_t refused);
 
+  /// Replaces the tokens of accounts in use ahead of their end, for as long as `executor` runs.
+  boost::asio::awaitable<void> Watch(Executor executor);
+
  private:
   boost::asio::awaitable<absl::StatusOr<Accounts::Granted>> Flight(Scope& scope, std::string account);
   boost::asio::awaitable<void> Behind(Executor executor, std::string account);

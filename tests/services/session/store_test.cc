@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -181,6 +182,39 @@ TEST_F(StoreTest, AStoreOfANewerVersionIsRefused) {
     file.put(99);
   }
   EXPECT_EQ(Store::Open(path_, kKey).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(StoreTest, AStoreOfTheFirstVersionIsTakenOver) {
+  auto store = Open();
+  StoredAccount account{"kimi", "kimi", "f", 1, 0, Secret("old"), 3, "{}"};
+  ASSERT_TRUE(Write(*store, Store::PutAccount{account}).ok());
+  store.reset();
+  // As the first version had it.
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
+  const char* back =
+      "ALTER TABLE accounts DROP COLUMN credential; ALTER TABLE accounts DROP COLUMN previous; "
+      "ALTER TABLE accounts DROP COLUMN expires_ms; PRAGMA user_version=1";
+  EXPECT_EQ(sqlite3_exec(db, back, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+  sqlite3_close(db);
+  store = Open();
+  ASSERT_EQ(store->Accounts()->size(), 1u);
+  account.credential = Secret("newer");
+  EXPECT_TRUE(Write(*store, Store::PutAccount{account}).ok());
+  EXPECT_TRUE(Write(*store, Store::PutToken{"kimi", Secret("t"), 4, 5000}).ok());
+  EXPECT_TRUE(Write(*store, Store::PutState{"kimi", 4, 7000}).ok());
+  EXPECT_FALSE(Write(*store, Store::PutToken{"nobody", Secret("t"), 4, 5000}).ok());
+  store.reset();
+  store = Open();
+  const auto accounts = store->Accounts();
+  ASSERT_TRUE(accounts.ok() && accounts->size() == 1) << accounts.status();
+  const StoredAccount& found = accounts->front();
+  EXPECT_EQ(found.credential.Reveal(), "newer");
+  EXPECT_EQ(found.token.Reveal(), "t");
+  EXPECT_EQ(found.token_version, 4);
+  EXPECT_EQ(found.expires_ms, 5000);
+  EXPECT_EQ(found.state, 4);
+  EXPECT_EQ(found.until_ms, 7000);
 }
 
 TEST_F(StoreTest, ManyWritersShareCommitsAndKeepTheirOrder) {

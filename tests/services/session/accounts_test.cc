@@ -1,0 +1,255 @@
+// What Accounts writes about tokens and when it uses them, over a store that answers when the test says so.
+#include "services/session/accounts.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "boost/asio/io_context.hpp"
+#include "services/common/rpc/channel.h"
+#include "services/common/status/reason.h"
+
+namespace switchyard {
+namespace {
+
+using ProtoAccount = session::v1::Account;
+using session::v1::LeaseEvent;
+using session::v1::ReportOutcome;
+
+class SetClock final : public Clock {
+ public:
+  absl::Time Now() const override { return now; }
+  Monotonic MonotonicNow() const override { return Monotonic() + absl::ToChronoNanoseconds(now - absl::UnixEpoch()); }
+  absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+};
+
+/// Holds every write until Answer(), and then keeps it as the SQLite store would.
+class HeldStore final : public Store {
+ public:
+  void Write(Change change, Done done) override { held.emplace_back(std::move(change), std::move(done)); }
+  absl::StatusOr<std::vector<StoredAccount>> Accounts() override {
+    std::vector<StoredAccount> accounts;
+    if (stored) accounts.push_back(*stored);
+    if (stored) accounts.back().exchanging = exchanging;
+    return accounts;
+  }
+  absl::StatusOr<std::vector<StoredConversation>> Conversations() override { return std::vector<StoredConversation>(); }
+
+  void Answer(const absl::Status& status = absl::OkStatus()) {
+    while (!held.empty()) {
+      auto [change, done] = std::move(held.front());
+      held.pop_front();
+      if (status.ok()) std::visit([this](const auto& one) { Keep(one); }, change);
+      if (done) done(status);
+    }
+  }
+
+  std::deque<std::pair<Change, Done>> held;
+  std::optional<StoredAccount> stored;
+  bool exchanging = false;
+
+ private:
+  void Keep(const PutAccount& put) {
+    stored = put.account;
+    if (put.ends_exchange) exchanging = false;
+  }
+  void Keep(const PutState& put) {
+    stored->state = put.state;
+    stored->until_ms = put.until_ms;
+  }
+  void Keep(const PutToken& put) {
+    stored->token = put.token;
+    stored->token_version = put.token_version;
+    stored->expires_ms = put.expires_ms;
+  }
+  void Keep(const Store::BeginExchange&) { exchanging = true; }
+  void Keep(const EndExchange&) { exchanging = false; }
+  void Keep(const PutConversation&) {}
+  void Keep(const DropConversation&) {}
+};
+
+class RotatingRefresher final : public Refresher {
+ public:
+  absl::StatusOr<NormalCredential> Normalise(const Secret& configured) const override {
+    NormalCredential normal{configured};
+    normal.exchanged = true;
+    return normal;
+  }
+  RefreshPolicy policy() const override { return {.lead = absl::Minutes(5), .rotates = true}; }
+  boost::asio::awaitable<absl::Status> Check(Scope&, Secret, Identity) const override { co_return absl::OkStatus(); }
+};
+
+class AccountsTest : public ::testing::Test {
+ protected:
+  AccountsTest() : http_(*MakeHttpClient({})) {
+    config_ = *LoadConfig({}, {});
+    config_.accounts = {{"kimi", "kimi", Secret("first")}};
+    Start();
+  }
+
+  void Start() {
+    Accounts::Dependencies dependencies{loop_.get_executor(), store_, sealer_, *http_, signing_, clock_,
+                                        SystemRandom::Get()};
+    accounts_ = std::make_unique<Accounts>(
+        dependencies,
+        [](const std::string& platform, const ProviderConfig&, const RefresherTools&) -> std::unique_ptr<Refresher> {
+          if (platform != "kimi") return nullptr;
+          return std::make_unique<RotatingRefresher>();
+        });
+    ASSERT_TRUE(accounts_->Load(config_).ok());
+    store_.Answer();
+  }
+
+  FreshToken Fresh(const std::string& token, const std::string& credential) {
+    FreshToken fresh{Secret(token)};
+    fresh.expires = clock_.now + absl::Hours(1);
+    fresh.rotated = Secret(credential);
+    return fresh;
+  }
+  void Commit(const FreshToken& fresh, const std::string& used) {
+    accounts_->CommitExchange("kimi", fresh, Secret(used), [this](absl::Status status) { committed_ = status; });
+  }
+  std::string Token() { return accounts_->Current("kimi")->token.Reveal(); }
+  std::vector<std::string> Credentials() {
+    std::vector<std::string> all;
+    const auto exchange = accounts_->ExchangeFor("kimi");
+    for (const Secret& one : exchange->credentials) all.push_back(one.Reveal());
+    return all;
+  }
+  ProtoAccount::State State() { return accounts_->Find("kimi")->state(); }
+
+  boost::asio::io_context loop_;
+  SetClock clock_;
+  HeldStore store_;
+  Sealer sealer_{Secret(std::string(64, 'a'))};
+  std::unique_ptr<HttpClient> http_;
+  SigningClient signing_{MakeChannel("unix:/nonexistent")};
+  Config config_;
+  std::unique_ptr<Accounts> accounts_;
+  std::optional<absl::Status> committed_;
+};
+
+TEST_F(AccountsTest, NothingIsUsedThatIsNotStored) {
+  std::vector<LeaseEvent> told;
+  accounts_->Listen("kimi", [&](const LeaseEvent& event) { told.push_back(event); });
+  Commit(Fresh("t1", "second"), "first");
+  EXPECT_EQ(Token(), "");
+  EXPECT_TRUE(told.empty());
+  EXPECT_FALSE(committed_.has_value());
+  store_.Answer();
+  EXPECT_TRUE(committed_->ok());
+  EXPECT_EQ(Token(), "t1");
+  EXPECT_EQ(store_.stored->credential.Reveal(), "second");
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].token_updated().token().value(), "t1");
+  EXPECT_EQ(told[0].token_updated().token().expires_at().seconds(), absl::ToUnixSeconds(clock_.now + absl::Hours(1)));
+}
+
+TEST_F(AccountsTest, TheJournalIsWrittenFirstAndSettledWithTheAnswer) {
+  bool begun = false;
+  accounts_->BeginExchange("kimi", [&](const absl::Status& status) { begun = status.ok(); });
+  EXPECT_FALSE(begun);
+  store_.Answer();
+  EXPECT_TRUE(begun);
+  EXPECT_TRUE(store_.exchanging);
+  Commit(Fresh("t1", "second"), "first");
+  ASSERT_EQ(store_.held.size(), 1u) << "one write, not two";
+  store_.Answer();
+  EXPECT_FALSE(store_.exchanging);
+}
+
+// What is learned of the account while the newer credential is on its way to the disk must not undo it.
+TEST_F(AccountsTest, AStateThatChangesMeanwhileKeepsTheRotatedCredential) {
+  Commit(Fresh("t1", "second"), "first");
+  ReportOutcome muted;
+  muted.set_outcome(ReportOutcome::OUTCOME_MUTED);
+  accounts_->Report("kimi", muted, 0);
+  accounts_->AdoptToken("kimi", Secret("t2"));
+  store_.Answer();
+  EXPECT_EQ(store_.stored->credential.Reveal(), "second");
+  EXPECT_EQ(store_.stored->token.Reveal(), "t2");
+  EXPECT_EQ(Token(), "t2");
+  Start();
+  EXPECT_EQ(Credentials(), (std::vector<std::string>{"second", "first"}));
+  EXPECT_EQ(State(), ProtoAccount::STATE_MUTED);
+}
+
+TEST_F(AccountsTest, WhatCouldNotBeStoredIsKeptForTheNextAttempt) {
+  Commit(Fresh("t1", "second"), "first");
+  store_.Answer(absl::UnavailableError("the disk is full"));
+  EXPECT_FALSE(committed_->ok());
+  EXPECT_EQ(Token(), "") << "used without being stored";
+  const auto exchange = accounts_->ExchangeFor("kimi");
+  ASSERT_TRUE(exchange->unstored.has_value());
+  Commit(*exchange->unstored, exchange->unstored_for.Reveal());
+  store_.Answer();
+  EXPECT_EQ(Token(), "t1");
+  EXPECT_EQ(Credentials(), (std::vector<std::string>{"second", "first"}));
+  EXPECT_FALSE(accounts_->ExchangeFor("kimi")->unstored.has_value());
+}
+
+TEST_F(AccountsTest, WhereTheOlderCredentialIsTakenTheNewerIsForgotten) {
+  Commit(Fresh("t1", "second"), "first");
+  store_.Answer();
+  FreshToken fresh = Fresh("t2", "");
+  fresh.rotated.reset();
+  Commit(fresh, "first");
+  store_.Answer();
+  EXPECT_EQ(Credentials(), std::vector<std::string>{"first"});
+}
+
+TEST_F(AccountsTest, AnUnsettledExchangeAndARefusalNeedALoginAndHoldersAreTold) {
+  accounts_->BeginExchange("kimi", [](const absl::Status&) {});
+  store_.Answer();
+  Start();  // killed before the answer came
+  EXPECT_EQ(State(), ProtoAccount::STATE_READY) << "assumed dead without being tried";
+  std::vector<LeaseEvent> told;
+  accounts_->Listen("kimi", [&](const LeaseEvent& event) { told.push_back(event); });
+  accounts_->FailExchange("kimi", MakeError(Reason::REASON_CREDENTIAL_EXPIRED, "no"), true);
+  store_.Answer();
+  EXPECT_EQ(State(), ProtoAccount::STATE_NEEDS_LOGIN);
+  EXPECT_NE(accounts_->Find("kimi")->advice(), "");
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_TRUE(told[0].has_revoked());
+  EXPECT_FALSE(store_.exchanging);
+  Start();
+  EXPECT_EQ(State(), ProtoAccount::STATE_NEEDS_LOGIN);
+  config_.accounts = {{"kimi", "kimi", Secret("another")}};
+  Start();
+  EXPECT_EQ(State(), ProtoAccount::STATE_READY) << "a new login ends it";
+  EXPECT_EQ(Credentials(), std::vector<std::string>{"another"});
+}
+
+TEST_F(AccountsTest, AnOpenFailureLeavesTheJournalAndADefiniteOneSettlesIt) {
+  accounts_->BeginExchange("kimi", [](const absl::Status&) {});
+  accounts_->FailExchange("kimi", MakeError(Reason::REASON_RATE_LIMITED, "slower"), true);
+  store_.Answer();
+  EXPECT_FALSE(store_.exchanging);
+  accounts_->BeginExchange("kimi", [](const absl::Status&) {});
+  accounts_->FailExchange("kimi", MakeError(Reason::REASON_UPSTREAM_BROKEN, "cut"), false);
+  store_.Answer();
+  EXPECT_TRUE(store_.exchanging);
+}
+
+TEST_F(AccountsTest, ATokenInUseAgesAheadOfItsLead) {
+  Commit(Fresh("t1", "second"), "first");
+  store_.Answer();
+  clock_.now += absl::Minutes(54) + absl::Seconds(30);
+  EXPECT_TRUE(accounts_->Ageing().empty()) << "nobody holds it";
+  accounts_->Listen("kimi", [](const LeaseEvent&) {});
+  EXPECT_EQ(accounts_->Ageing(), std::vector<std::string>{"kimi"});
+  EXPECT_EQ(accounts_->FreshnessOf("kimi"), Accounts::Freshness::kFresh);
+  accounts_->FailExchange("kimi", MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, "away"), true);
+  EXPECT_TRUE(accounts_->Ageing().empty()) << "asked again at once after a failure";
+  clock_.now += absl::Minutes(1);
+  EXPECT_EQ(accounts_->FreshnessOf("kimi"), Accounts::Freshness::kUseless);
+}
+
+}  // namespace
+}  // namespace switchyard
