@@ -19,6 +19,7 @@
 #include "services/common/time/clock.h"
 #include "services/common/time/random.h"
 #include "services/deepseek/provider.h"
+#include "services/kimi/provider.h"
 #include "services/session/client/session_client.h"
 #include "services/session/session_host.h"
 #include "services/signing/client/signing_client.h"
@@ -37,6 +38,7 @@ struct PlatformRow {
 };
 constexpr std::array kPlatforms = {
     PlatformRow{deepseek::kPlatform, &MakeProvider<deepseek::DeepSeekProvider>},
+    PlatformRow{kimi::kPlatform, &MakeProvider<kimi::KimiProvider>},
 };
 
 /// Members are made in the order of their declaration and ended in the opposite one.

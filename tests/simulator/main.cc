@@ -13,6 +13,7 @@
 #include "services/common/async/runtime.h"
 #include "services/common/log/log.h"
 #include "tests/simulator/deepseek/server.h"
+#include "tests/simulator/kimi/server.h"
 #include "tests/simulator/simulator.h"
 
 namespace {
@@ -77,6 +78,7 @@ int main(int argc, char** argv) {
 
   std::vector<std::unique_ptr<simulator::Platform>> platforms;
   platforms.push_back(std::make_unique<simulator::deepseek::Server>(deepseek));
+  platforms.push_back(std::make_unique<simulator::kimi::Server>());
   if (print_credentials) {
     for (const auto& platform : platforms) {
       std::printf("%s_TOKEN=%s\n", absl::AsciiStrToUpper(platform->name()).c_str(), platform->Credential(1).c_str());

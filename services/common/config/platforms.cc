@@ -25,6 +25,8 @@ std::vector<PlatformOption> DeepSeekOptions() {
 std::vector<PlatformOption> KimiOptions() {
   return {
       {"user_agent", kUserAgent},
+      {"auth_url", "", Kind::kOrigin},
+      {"k26_scenario", "SCENARIO_K2D5", Kind::kChoice, {"SCENARIO_K2D5", "SCENARIO_K2D6"}},
   };
 }
 
@@ -70,7 +72,7 @@ const std::vector<PlatformDefaults>& Platforms() {
   // Spacing: each platform's protocol notes, section 7.
   static const auto& table = *new std::vector<PlatformDefaults>{
       {"deepseek", "https://chat.deepseek.com", "DEEPSEEK_TOKEN", 8021, absl::Seconds(2), {"web"}, DeepSeekOptions()},
-      {"kimi", "https://www.kimi.com", "KIMI_TOKEN", 8022, absl::Seconds(2), {"connect"}, KimiOptions()},
+      {"kimi", "https://www.kimi.com", "KIMI_TOKEN", 8022, absl::Seconds(2), {"connect", "chat"}, KimiOptions()},
       {"metaso", "https://metaso.cn", "METASO_TOKEN", 8023, absl::Seconds(8), {"a"}, MetasoOptions()},
       {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a"}, DoubaoOptions()},
       {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2), {"a"}, QwenOptions()},

@@ -1,6 +1,7 @@
 #include "services/session/refreshers/refresher.h"
 
 #include "services/session/refreshers/deepseek.h"
+#include "services/session/refreshers/kimi.h"
 
 namespace switchyard {
 
@@ -11,6 +12,7 @@ boost::asio::awaitable<absl::StatusOr<FreshToken>> Refresher::Refresh(Scope&, Se
 std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const ProviderConfig& config,
                                          const RefresherTools& tools) {
   if (platform == "deepseek") return std::make_unique<DeepSeekRefresher>(config, tools.http);
+  if (platform == "kimi") return std::make_unique<KimiRefresher>(config, tools);
   return nullptr;
 }
 
