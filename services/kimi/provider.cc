@@ -81,7 +81,8 @@ class Exchange {
     if (!end.ok()) {
       if (decoder_.refused()) turn_.GenerationRefused();
       const bool continued = !turn_.conversation_ref().empty() && !decoder_.has_content();
-      if (continued && IsUnknown(end.status())) co_return UnknownConversation("kimi no longer has this conversation");
+      if (continued && IsUnknownChat(end.status()))
+        co_return UnknownConversation("kimi no longer has this conversation");
       co_return end.status();
     }
     if (*end == AnswerEnd::kOver) co_return FinishReason::FINISH_REASON_STOP;
@@ -185,11 +186,11 @@ asio::awaitable<absl::Status> KimiProvider::DeleteConversation(Scope& scope, con
                                                                const std::string& ref) {
   HttpRequest request = DeleteChat(settings_, account, kDeleteChat, ref);
   absl::Status status = co_await Perform(http_, scope, std::move(request), clock_.Now());
-  if (!IsUnknown(status)) co_return status;
+  if (!IsUnknownChat(status)) co_return status;
   // Sources disagree on the path of this call.
   HttpRequest again = DeleteChat(settings_, account, kDeleteChatGateway, ref);
   status = co_await Perform(http_, scope, std::move(again), clock_.Now());
-  co_return IsUnknown(status) ? absl::NotFoundError("there is no such conversation") : status;
+  co_return IsUnknownChat(status) ? absl::NotFoundError("there is no such conversation") : status;
 }
 
 }  // namespace switchyard::kimi

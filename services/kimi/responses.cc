@@ -158,7 +158,7 @@ absl::StatusOr<std::string> FileId(const json::value& uploaded) {
   return std::string(id);
 }
 
-bool IsUnknown(const absl::Status& status) {
+bool IsUnknownChat(const absl::Status& status) {
   const std::string cause = DetailOf(status).cause();
   return cause == "not_found" || cause == "unimplemented";
 }

@@ -36,6 +36,6 @@ absl::Status NoStream(const Answer& answer, absl::Time now);
 /// The file's id in the answer to an upload.
 absl::StatusOr<std::string> FileId(const boost::json::value& uploaded);
 
-bool IsUnknown(const absl::Status& status);
+bool IsUnknownChat(const absl::Status& status);
 
 }  // namespace switchyard::kimi

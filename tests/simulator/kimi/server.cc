@@ -110,7 +110,8 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
     co_await Upload(call);
   } else if (path == "/apiv2/kimi.gateway.order.v1.SubscriptionService/GetSubscription") {
     const json::object subscription{{"userId", token->account}, {"userName", "Simulated"}};
-    co_await call.Json(200, json::object{{"subscription", subscription}});
+    const json::object reply{{"subscription", subscription}};
+    co_await call.Json(200, reply);
   } else {
     journal_.Violate("an unknown path " + path);
     co_await call.Json(404, ErrorObject("unimplemented"));
@@ -140,7 +141,8 @@ asio::awaitable<void> Server::Refresh(Call& call) {
   Token access = *token;
   access.kind = "access";
   access.expires = absl::ToUnixSeconds(absl::Now()) + journal_.Peek(token->account).Number("token_life", 900);
-  co_await call.Json(200, json::object{{"accessToken", Spell(access)}, {"refreshToken", Spell(*token)}});
+  const json::object reply{{"accessToken", Spell(access)}, {"refreshToken", Spell(*token)}};
+  co_await call.Json(200, reply);
 }
 
 asio::awaitable<void> Server::Upload(Call& call) {
@@ -159,7 +161,8 @@ asio::awaitable<void> Server::Upload(Call& call) {
     absl::MutexLock lock(&mutex_);
     files_[id] = call.token.account;
   }
-  co_await call.Json(200, json::object{{"file", json::object{{"id", id}, {"type", "FILE_TYPE_IMAGE"}}}});
+  const json::object reply{{"file", json::object{{"id", id}, {"type", "FILE_TYPE_IMAGE"}}}};
+  co_await call.Json(200, reply);
 }
 
 asio::awaitable<void> Server::Delete(Call& call) {
@@ -257,7 +260,8 @@ asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
   if (fault == "expired") {
     co_await call.Json(401, ErrorObject("unauthenticated", "REASON_INVALID_AUTH_TOKEN"));
   } else if (fault == "banned") {
-    co_await call.Json(200, json::object{{"error_type", "auth.account_abnormal"}, {"message", "m"}});
+    const json::object reply{{"error_type", "auth.account_abnormal"}, {"message", "m"}};
+    co_await call.Json(200, reply);
   } else if (fault == "forbidden") {
     co_await call.Json(403, ErrorObject("permission_denied"));
   } else if (fault == "rate") {
