@@ -22,6 +22,7 @@
 #include "services/doubao/provider.h"
 #include "services/metaso/provider.h"
 #include "services/minimax/provider.h"
+#include "services/kimi/provider.h"
 #include "services/session/client/session_client.h"
 #include "services/session/session_host.h"
 #include "services/signing/client/signing_client.h"
@@ -43,6 +44,7 @@ constexpr std::array kPlatforms = {
     PlatformRow{doubao::kPlatform, &MakeProvider<doubao::DoubaoProvider>},
     PlatformRow{metaso::kPlatform, &MakeProvider<metaso::MetasoProvider>},
     PlatformRow{minimax::kPlatform, &MakeProvider<minimax::MiniMaxProvider>},
+    PlatformRow{kimi::kPlatform, &MakeProvider<kimi::KimiProvider>},
 };
 
 /// Members are made in the order of their declaration and ended in the opposite one.

@@ -25,6 +25,8 @@ std::vector<PlatformOption> DeepSeekOptions() {
 std::vector<PlatformOption> KimiOptions() {
   return {
       {"user_agent", kUserAgent},
+      {"auth_url", "", Kind::kOrigin},
+      {"k26_scenario", "SCENARIO_K2D5", Kind::kChoice, {"SCENARIO_K2D5", "SCENARIO_K2D6"}},
   };
 }
 
@@ -98,6 +100,9 @@ const std::vector<PlatformDefaults>& Platforms() {
       {"kimi", "https://www.kimi.com", "KIMI_TOKEN", 8022, absl::Seconds(2), {"connect"}, KimiOptions()},
       {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a", "b"}, DoubaoOptions()},
       {"metaso", "https://metaso.cn", "METASO_TOKEN", 8023, absl::Seconds(8), {"a", "b"}, MetasoOptions()},
+      {"kimi", "https://www.kimi.com", "KIMI_TOKEN", 8022, absl::Seconds(2), {"connect", "chat"}, KimiOptions()},
+      {"metaso", "https://metaso.cn", "METASO_TOKEN", 8023, absl::Seconds(8), {"a"}, MetasoOptions()},
+      {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a"}, DoubaoOptions()},
       {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2), {"a"}, QwenOptions()},
       {"zhipu", "https://chatglm.cn", "ZHIPU_TOKEN", 8026, absl::Seconds(3), {"classic"}, ZhipuOptions()},
       {"minimax",

@@ -4,6 +4,7 @@
 #include "services/session/refreshers/doubao.h"
 #include "services/session/refreshers/metaso.h"
 #include "services/session/refreshers/minimax.h"
+#include "services/session/refreshers/kimi.h"
 
 namespace switchyard {
 
@@ -17,6 +18,7 @@ std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const Prov
   if (platform == "doubao") return std::make_unique<DoubaoRefresher>(config, tools);
   if (platform == "metaso") return std::make_unique<MetasoRefresher>(config, tools.http);
   if (platform == "minimax") return std::make_unique<MiniMaxRefresher>(config, tools);
+  if (platform == "kimi") return std::make_unique<KimiRefresher>(config, tools);
   return nullptr;
 }
 

@@ -1,0 +1,121 @@
+#include "services/kimi/requests.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "boost/json/array.hpp"
+#include "boost/json/object.hpp"
+#include "boost/json/serialize.hpp"
+#include "services/kimi/frames.h"
+
+namespace switchyard::kimi {
+
+namespace json = boost::json;
+
+namespace {
+
+json::string_view View(absl::string_view text) { return {text.data(), text.size()}; }
+
+HttpRequest Post(const Settings& settings, const Account& account, absl::string_view path,
+                 absl::string_view content_type) {
+  HttpRequest request;
+  request.method = "POST";
+  request.url = absl::StrCat(settings.base_url, path);
+  request.headers.Add("User-Agent", settings.user_agent);
+  request.headers.Add("Authorization", absl::StrCat("Bearer ", account.token.Reveal()));
+  request.headers.Add("Content-Type", content_type);
+  request.headers.Add("Connect-Protocol-Version", "1");
+  request.headers.Add("Accept", "*/*");
+  request.headers.Add("Origin", settings.base_url);
+  request.headers.Add("Referer", absl::StrCat(settings.base_url, "/"));
+  request.headers.Add("x-msh-platform", "web");
+  const auto device = account.identity.find("device_id");
+  if (device != account.identity.end()) request.headers.Add("x-msh-device-id", device->second);
+  return request;
+}
+
+std::string ScenarioOf(const Settings& settings, absl::string_view generation) {
+  if (settings.chat_form) return "SCENARIO_CHAT";
+  if (generation == "k3") return "SCENARIO_OK_COMPUTER";
+  if (generation == "k1.5") return "SCENARIO_K1D5";
+  return generation == "k2.6" ? settings.k26_scenario : "SCENARIO_K2D5";
+}
+
+json::object MessageOf(const ChatInput& input, const std::string& scenario) {
+  json::array blocks;
+  for (const std::string& file : input.files)
+    blocks.push_back(json::object{{"message_id", ""}, {"file", json::object{{"id", file}}}});
+  blocks.push_back(json::object{{"message_id", ""}, {"text", json::object{{"content", View(input.prompt)}}}});
+  json::object message;
+  if (input.after) message["parent_id"] = input.after->message;
+  message["role"] = "user";
+  message["blocks"] = std::move(blocks);
+  message["scenario"] = scenario;
+  return message;
+}
+
+}  // namespace
+
+std::string MessageRef::ToString() const { return absl::StrCat(chat, "@", message); }
+
+std::optional<MessageRef> MessageRef::Parse(absl::string_view text) {
+  const size_t at = text.rfind('@');
+  if (at == absl::string_view::npos || at == 0 || at + 1 == text.size()) return std::nullopt;
+  MessageRef ref;
+  ref.chat = std::string(text.substr(0, at));
+  ref.message = std::string(text.substr(at + 1));
+  return ref;
+}
+
+bool CanName(const Settings& settings, absl::string_view generation) {
+  return !settings.chat_form || generation != "k1.5";
+}
+
+HttpRequest Chat(const Settings& settings, const Account& account, const ChatInput& input) {
+  const std::string scenario = ScenarioOf(settings, input.generation);
+  const bool agent = input.generation == "k3";
+  json::array tools;
+  if (input.search) tools.push_back(json::object{{"type", "TOOL_TYPE_SEARCH"}, {"search", json::object()}});
+  json::object message = MessageOf(input, scenario);
+  json::object options;
+  options["thinking"] = input.thinking;
+  json::object body;
+  body["scenario"] = scenario;
+  if (input.after) body["chat_id"] = input.after->chat;
+  body["tools"] = std::move(tools);
+  if (settings.chat_form) {
+    message["is_goal"] = false;
+    options["enable_plugin"] = true;
+    options["reasoning_effort"] = input.thinking ? "REASONING_EFFORT_LOW" : "REASONING_EFFORT_NONE";
+    options["model"] = agent ? "k3-agent" : "k2d6-chat";
+    body["project_id"] = "";
+  } else if (agent) {
+    body["kimiplusId"] = "ok-computer";
+  }
+  body["message"] = std::move(message);
+  body["options"] = std::move(options);
+  HttpRequest request = Post(settings, account, kChat, "application/connect+json");
+  if (input.after) request.headers.Set("Referer", absl::StrCat(settings.base_url, "/chat/", input.after->chat));
+  request.body = EncodeFrame(json::serialize(body));
+  return request;
+}
+
+HttpRequest DeleteChat(const Settings& settings, const Account& account, absl::string_view path,
+                       absl::string_view chat) {
+  HttpRequest request = Post(settings, account, path, "application/json");
+  request.body = json::serialize(json::object{{"chat_id", View(chat)}});
+  request.repeatable = true;
+  return request;
+}
+
+HttpRequest Upload(const Settings& settings, const Account& account, const PromptImage& image, int number,
+                   absl::string_view boundary) {
+  const std::string ending = image.media_type.substr(image.media_type.find('/') + 1);
+  HttpRequest request = Post(settings, account, kUpload, absl::StrCat("multipart/form-data; boundary=", boundary));
+  request.body = absl::StrCat("--", boundary, "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"image",
+                              number, ".", ending, "\"\r\nContent-Type: ", image.media_type, "\r\n\r\n", image.bytes,
+                              "\r\n--", boundary, "--\r\n");
+  return request;
+}
+
+}  // namespace switchyard::kimi

@@ -1,0 +1,45 @@
+// The calls of a chat turn as HTTP requests. Pure. Source: protocol notes of Kimi, sections 1.2, 3 and 5.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "services/common/http/http_client.h"
+#include "services/common/provider/provider.h"
+#include "services/kimi/platform.h"
+
+namespace switchyard::kimi {
+
+/// Which answer of which chat. As text: "<chat>@<message>".
+struct MessageRef {
+  std::string chat = {};
+  std::string message = {};
+
+  std::string ToString() const;
+  static std::optional<MessageRef> Parse(absl::string_view text);
+};
+
+/// Whether the configured dialect can name the generation: "k2.5", "k2.6", "k1.5" or "k3".
+bool CanName(const Settings& settings, absl::string_view generation);
+
+struct ChatInput {
+  std::optional<MessageRef> after = {};  // the answer before this turn; none in a new chat
+  absl::string_view prompt = {};
+  absl::string_view generation = {};
+  bool thinking = false;
+  bool search = false;
+  std::vector<std::string> files = {};  // ids of uploaded pictures
+};
+HttpRequest Chat(const Settings& settings, const Account& account, const ChatInput& input);
+
+/// @param path kDeleteChat or kDeleteChatGateway
+HttpRequest DeleteChat(const Settings& settings, const Account& account, absl::string_view path,
+                       absl::string_view chat);
+
+/// @param boundary that does not occur in the picture
+HttpRequest Upload(const Settings& settings, const Account& account, const PromptImage& image, int number,
+                   absl::string_view boundary);
+
+}  // namespace switchyard::kimi
