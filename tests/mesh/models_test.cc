@@ -13,6 +13,7 @@
 #include "tests/mesh/model_table.h"
 #include "tests/mesh/models_deepseek.h"
 #include "tests/mesh/models_doubao.h"
+#include "tests/mesh/models_kimi.h"
 #include "tests/mesh/models_metaso.h"
 #include "tests/mesh/models_minimax.h"
 #include "tests/mesh/platform_suite.h"
@@ -29,6 +30,7 @@ constexpr char kText[] = "Red, green";
 
 const std::map<std::string, std::vector<ModelRow>>& Tables() {
   static const auto& tables = *new std::map<std::string, std::vector<ModelRow>>{{"deepseek", DeepSeekModels()},
+                                                                                {"kimi", KimiModels()},
                                                                                 {"metaso", MetasoModels()},
                                                                                 {"doubao", DoubaoModels()},
                                                                                 {"minimax", MiniMaxModels()}};

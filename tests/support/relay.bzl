@@ -3,6 +3,7 @@
 PLATFORMS = [
     "deepseek",
     "doubao",
+    "kimi",
     "metaso",
     "minimax",
 ]
