@@ -9,12 +9,12 @@
 namespace switchyard {
 
 inline std::vector<ModelRow> KimiModels() {
-  constexpr char kPlain[] =
+  static constexpr char kPlain[] =
       R"({"scenario":"SCENARIO_K2D5","tools":[],"message":{"scenario":"SCENARIO_K2D5"},"options":{"thinking":false}})";
-  constexpr char kThinks[] = R"({"scenario":"SCENARIO_K2D5","tools":[],"options":{"thinking":true}})";
-  constexpr char kSearches[] =
+  static constexpr char kThinks[] = R"({"scenario":"SCENARIO_K2D5","tools":[],"options":{"thinking":true}})";
+  static constexpr char kSearches[] =
       R"({"scenario":"SCENARIO_K2D5","tools":[{"type":"TOOL_TYPE_SEARCH","search":{}}],"options":{"thinking":false}})";
-  constexpr char kBoth[] =
+  static constexpr char kBoth[] =
       R"({"scenario":"SCENARIO_K2D5","tools":[{"type":"TOOL_TYPE_SEARCH","search":{}}],"options":{"thinking":true}})";
   return {
       {"kimi", kPlain},
@@ -39,7 +39,7 @@ inline std::vector<ModelRow> KimiModels() {
 }
 
 inline std::vector<ModelRow> KimiChatModels() {
-  constexpr char kPlain[] =
+  static constexpr char kPlain[] =
       R"({"scenario":"SCENARIO_CHAT","project_id":"","message":{"scenario":"SCENARIO_CHAT","is_goal":false},)"
       R"("options":{"thinking":false,"enable_plugin":true,"reasoning_effort":"REASONING_EFFORT_NONE","model":"k2d6-chat"}})";
   return {
