@@ -20,6 +20,7 @@
 #include "services/common/time/random.h"
 #include "services/deepseek/provider.h"
 #include "services/metaso/provider.h"
+#include "services/qwen/provider.h"
 #include "services/session/client/session_client.h"
 #include "services/session/session_host.h"
 #include "services/signing/client/signing_client.h"
@@ -39,6 +40,7 @@ struct PlatformRow {
 constexpr std::array kPlatforms = {
     PlatformRow{deepseek::kPlatform, &MakeProvider<deepseek::DeepSeekProvider>},
     PlatformRow{metaso::kPlatform, &MakeProvider<metaso::MetasoProvider>},
+    PlatformRow{qwen::kPlatform, &MakeProvider<qwen::QwenProvider>},
 };
 
 /// Members are made in the order of their declaration and ended in the opposite one.
