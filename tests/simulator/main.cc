@@ -14,6 +14,7 @@
 #include "services/common/log/log.h"
 #include "tests/simulator/deepseek/server.h"
 #include "tests/simulator/metaso/server.h"
+#include "tests/simulator/qwen/server.h"
 #include "tests/simulator/simulator.h"
 
 namespace {
@@ -79,6 +80,7 @@ int main(int argc, char** argv) {
   std::vector<std::unique_ptr<simulator::Platform>> platforms;
   platforms.push_back(std::make_unique<simulator::deepseek::Server>(deepseek));
   platforms.push_back(std::make_unique<simulator::metaso::Server>());
+  platforms.push_back(std::make_unique<simulator::qwen::Server>());
   if (print_credentials) {
     for (const auto& platform : platforms) {
       std::printf("%s_TOKEN=%s\n", absl::AsciiStrToUpper(platform->name()).c_str(), platform->Credential(1).c_str());
