@@ -23,6 +23,7 @@
 #include "services/metaso/provider.h"
 #include "services/minimax/provider.h"
 #include "services/kimi/provider.h"
+#include "services/qwen/provider.h"
 #include "services/session/client/session_client.h"
 #include "services/session/session_host.h"
 #include "services/signing/client/signing_client.h"
@@ -45,6 +46,7 @@ constexpr std::array kPlatforms = {
     PlatformRow{metaso::kPlatform, &MakeProvider<metaso::MetasoProvider>},
     PlatformRow{minimax::kPlatform, &MakeProvider<minimax::MiniMaxProvider>},
     PlatformRow{kimi::kPlatform, &MakeProvider<kimi::KimiProvider>},
+    PlatformRow{qwen::kPlatform, &MakeProvider<qwen::QwenProvider>},
 };
 
 /// Members are made in the order of their declaration and ended in the opposite one.

@@ -17,6 +17,7 @@
 #include "tests/simulator/metaso/server.h"
 #include "tests/simulator/minimax/server.h"
 #include "tests/simulator/kimi/server.h"
+#include "tests/simulator/qwen/server.h"
 #include "tests/simulator/simulator.h"
 
 namespace {
@@ -85,6 +86,7 @@ int main(int argc, char** argv) {
   platforms.push_back(std::make_unique<simulator::metaso::Server>());
   platforms.push_back(std::make_unique<simulator::minimax::Server>());
   platforms.push_back(std::make_unique<simulator::kimi::Server>());
+  platforms.push_back(std::make_unique<simulator::qwen::Server>());
   if (print_credentials) {
     for (const auto& platform : platforms) {
       std::printf("%s_TOKEN=%s\n", absl::AsciiStrToUpper(platform->name()).c_str(), platform->Credential(1).c_str());

@@ -5,6 +5,7 @@
 #include "services/session/refreshers/metaso.h"
 #include "services/session/refreshers/minimax.h"
 #include "services/session/refreshers/kimi.h"
+#include "services/session/refreshers/qwen.h"
 
 namespace switchyard {
 
@@ -19,6 +20,7 @@ std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const Prov
   if (platform == "metaso") return std::make_unique<MetasoRefresher>(config, tools.http);
   if (platform == "minimax") return std::make_unique<MiniMaxRefresher>(config, tools);
   if (platform == "kimi") return std::make_unique<KimiRefresher>(config, tools);
+  if (platform == "qwen") return std::make_unique<QwenRefresher>(config, tools.http);
   return nullptr;
 }
 

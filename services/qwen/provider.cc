@@ -1,0 +1,150 @@
+#include "services/qwen/provider.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "services/common/provider/answer_stream.h"
+#include "services/common/status/reason.h"
+#include "services/qwen/events.h"
+#include "services/qwen/requests.h"
+#include "services/qwen/responses.h"
+
+namespace switchyard::qwen {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr int kRequestIdDigits = 32;
+
+/// The account's login with the XSRF token that is good now.
+absl::StatusOr<QwenCookie> LoginOf(const Account& account, const XsrfMemory& xsrf) {
+  auto login = ParseQwenCookie(account.token.Reveal());
+  if (!login.ok())
+    return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, "qwen: the account's login cannot be used", {.cause = "form"});
+  xsrf.Apply(*login);
+  return login;
+}
+
+asio::awaitable<absl::StatusOr<Answer>> ReadWhole(Scope& scope, HttpResponse& response) {
+  auto body = co_await response.ReadAll(scope, kMaxJsonAnswer);
+  if (!body.ok()) co_return body.status();
+  Answer answer;
+  answer.http_status = response.status();
+  answer.headers = response.headers();
+  answer.body = *std::move(body);
+  co_return answer;
+}
+
+/// One turn's exchange with the platform.
+class Exchange {
+ public:
+  Exchange(const Settings& settings, const Clock& clock, Random& random, XsrfMemory& xsrf, Turn& turn,
+           std::optional<MessageRef> before)
+      : settings_(settings), clock_(clock), random_(random), xsrf_(xsrf), turn_(turn), before_(std::move(before)) {}
+
+  asio::awaitable<absl::StatusOr<FinishReason>> Run() {
+    auto response = co_await Ask();
+    if (!response.ok()) co_return response.status();
+    auto end = co_await Stream(**response);
+    if (!end.ok()) co_return end.status();
+    if (*end == AnswerEnd::kOver) co_return FinishReason::FINISH_REASON_STOP;
+    turn_.GenerationEnded();
+    turn_.DrainLater(*std::move(response));
+    co_return decoder_.ending() == Ending::kContentFilter ? FinishReason::FINISH_REASON_CONTENT_FILTER
+                                                          : FinishReason::FINISH_REASON_STOP;
+  }
+
+ private:
+  asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Ask() {
+    auto login = LoginOf(turn_.account(), xsrf_);
+    if (!login.ok()) co_return login.status();
+    ConversationInput input;
+    input.request_id = random_.NextHex(kRequestIdDigits);
+    input.before = before_;
+    input.prompt = turn_.prompt();
+    input.model = ModelCode(turn_.model().upstream, turn_.thinking());
+    turn_.GenerationStarted("");
+    auto response = co_await turn_.http().Send(turn_.scope(), Conversation(settings_, *login, input));
+    if (!response.ok()) {
+      if (NothingReached(response.status())) turn_.GenerationRefused();
+      co_return response.status();
+    }
+    xsrf_.Note(*login, (*response)->headers());
+    if (IsEventStream((*response)->status(), (*response)->headers())) co_return response;
+    auto answer = co_await ReadWhole(turn_.scope(), **response);
+    if (!answer.ok()) co_return answer.status();
+    turn_.GenerationRefused();
+    co_return NoStream(*answer, clock_.Now());
+  }
+
+  asio::awaitable<absl::StatusOr<AnswerEnd>> Stream(HttpResponse& response) {
+    std::function<asio::awaitable<absl::Status>()> before_events = [this] { return NoteBegin(); };
+    auto end = co_await StreamAnswer(turn_, response, decoder_, settings_.idle_limit, std::move(before_events));
+    if (!end.ok() && !decoder_.has_content() && IsRefusal(end.status())) turn_.GenerationRefused();
+    co_return end;
+  }
+
+  asio::awaitable<absl::Status> NoteBegin() {
+    if (!decoder_.session().empty() && !before_ && !std::exchange(opened_, true)) {
+      const absl::Status opened = co_await turn_.ConversationOpened(decoder_.session());
+      if (!opened.ok()) co_return opened;
+    }
+    // Not before the first content: the platform takes a request and may still refuse it.
+    if (!decoder_.has_content() || std::exchange(begun_, true)) co_return absl::OkStatus();
+    std::string ref;
+    if (!decoder_.session().empty() && !decoder_.message().empty())
+      ref = MessageRef{decoder_.session(), decoder_.message()}.ToString();
+    co_return co_await turn_.Begin(std::move(ref));
+  }
+
+  const Settings& settings_;
+  const Clock& clock_;
+  Random& random_;
+  XsrfMemory& xsrf_;
+  Turn& turn_;
+  const std::optional<MessageRef> before_;
+  EventDecoder decoder_;
+  bool opened_ = false;
+  bool begun_ = false;
+};
+
+}  // namespace
+
+QwenProvider::QwenProvider(Settings settings, const ProviderTools& tools)
+    : settings_(std::move(settings)), http_(tools.http), clock_(tools.clock), random_(tools.random) {}
+
+asio::awaitable<absl::StatusOr<FinishReason>> QwenProvider::Run(Turn& turn) {
+  std::optional<MessageRef> before;
+  if (!turn.conversation_ref().empty()) {
+    before = MessageRef::Parse(turn.conversation_ref());
+    if (!before) {
+      co_return MakeError(Reason::REASON_INVALID_REQUEST, "conversation_id: it is not one of qwen's",
+                          {.field = "conversation_id"});
+    }
+  }
+  Exchange exchange(settings_, clock_, random_, xsrf_, turn, std::move(before));
+  co_return co_await exchange.Run();
+}
+
+asio::awaitable<absl::Status> QwenProvider::StopGeneration(Scope&, const Account&, const std::string&) {
+  co_return absl::OkStatus();
+}
+
+asio::awaitable<absl::Status> QwenProvider::DeleteConversation(Scope& scope, const Account& account,
+                                                               const std::string& ref) {
+  auto login = LoginOf(account, xsrf_);
+  if (!login.ok()) co_return login.status();
+  auto response = co_await http_.Send(scope, DeleteSession(settings_, *login, ref));
+  if (!response.ok()) co_return response.status();
+  xsrf_.Note(*login, (*response)->headers());
+  auto answer = co_await ReadWhole(scope, **response);
+  if (!answer.ok()) co_return answer.status();
+  const absl::Status status = ReadEnvelope(*answer, clock_.Now());
+  co_return IsUnknownSession(status) ? absl::NotFoundError("there is no such conversation") : status;
+}
+
+}  // namespace switchyard::qwen

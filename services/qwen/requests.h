@@ -1,0 +1,37 @@
+// The calls of a chat turn as HTTP requests. Pure. Source: protocol notes of Qwen, sections 1 and 3.1.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "services/common/http/http_client.h"
+#include "services/common/provider/provider.h"
+#include "services/qwen/platform.h"
+#include "services/session/refreshers/qwen_cookie.h"
+
+namespace switchyard::qwen {
+
+/// Which answer of which conversation. As text: "<session>-<message>".
+struct MessageRef {
+  std::string session = {};
+  std::string message = {};
+
+  std::string ToString() const;
+  static std::optional<MessageRef> Parse(absl::string_view text);
+};
+
+/// The model's code for a request that is to be thought about, or not: thinking is a model of its own.
+absl::string_view ModelCode(absl::string_view upstream, bool thinking);
+
+struct ConversationInput {
+  std::string request_id = {};            // 32 hex digits, never used before
+  std::optional<MessageRef> before = {};  // the answer before this turn; none in the first
+  absl::string_view prompt = {};
+  absl::string_view model = {};
+};
+HttpRequest Conversation(const Settings& settings, const QwenCookie& login, const ConversationInput& input);
+
+HttpRequest DeleteSession(const Settings& settings, const QwenCookie& login, absl::string_view session);
+
+}  // namespace switchyard::qwen

@@ -1,0 +1,147 @@
+#include "services/qwen/responses.h"
+
+#include <array>
+#include <optional>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "services/common/http/retry_after.h"
+#include "services/common/status/reason.h"
+#include "services/common/text/json.h"
+#include "services/common/text/utf8.h"
+
+namespace switchyard::qwen {
+
+namespace json = boost::json;
+
+namespace {
+
+// Of the platform's own words, what fits into an error.
+constexpr int64_t kQuoteLength = 200;
+constexpr absl::string_view kExpired = "qwen no longer accepts the account's login: sign in again and replace it";
+constexpr absl::string_view kLimited = "qwen limits the account's rate of requests";
+constexpr absl::string_view kRefused = "qwen refuses this relay's address or client";
+
+struct CodeRow {
+  absl::string_view code;
+  Reason reason;
+  absl::string_view message;
+  absl::string_view cause;
+};
+constexpr std::array kCodes = {
+    CodeRow{"NOT_LOGIN", Reason::REASON_CREDENTIAL_EXPIRED, kExpired, "token"},
+    CodeRow{"LOGIN_TICKET_INVALID", Reason::REASON_CREDENTIAL_EXPIRED, kExpired, "token"},
+    CodeRow{"RateLimited", Reason::REASON_RATE_LIMITED, kLimited, "rate_code"},
+    CodeRow{"SESSION_NO_EXIST", Reason::REASON_INVALID_REQUEST, "qwen no longer has this conversation",
+            "session_unknown"},
+};
+
+// In the page of a puzzle, or in the JSON that points at it.
+constexpr std::array<absl::string_view, 4> kChallenges = {"FAIL_SYS_USER_VALIDATE", "RGV587_ERROR", "rgv587_flag",
+                                                          "aliyun_waf"};
+// Where somebody is sent who is not logged in.
+constexpr std::array<absl::string_view, 2> kLoginHosts = {"passport.qianwen.com", "login.aliyun.com"};
+
+absl::Status Expired() { return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, kExpired, {.cause = "token"}); }
+absl::Status Changed(absl::string_view what, absl::string_view cause) {
+  return MakeError(Reason::REASON_UPSTREAM_CHANGED, absl::StrCat("qwen's answer was not understood: ", what),
+                   {.cause = std::string(cause)});
+}
+
+template <typename List>
+bool HasOneOf(absl::string_view text, const List& words) {
+  for (const absl::string_view word : words) {
+    if (absl::StrContains(text, word)) return true;
+  }
+  return false;
+}
+
+const CodeRow* Row(absl::string_view code) {
+  const std::string plain = absl::StrReplaceAll(code, {{" ", "_"}});
+  for (const CodeRow& row : kCodes) {
+    if (row.code == plain) return &row;
+  }
+  return nullptr;
+}
+
+/// An error by the HTTP status alone; OK if the body has to be looked at.
+absl::Status HttpError(const Answer& answer, absl::Time now) {
+  const int status = answer.http_status;
+  if (status == 429) {
+    return MakeError(Reason::REASON_RATE_LIMITED, kLimited,
+                     {.retry_after = ParseRetryAfter(answer.headers.Get("retry-after"), now), .cause = "http_429"});
+  }
+  if (status == 401) return Expired();
+  if (status == 403) return MakeError(Reason::REASON_CLIENT_REFUSED, kRefused, {.cause = "http_403"});
+  if (status >= 500) {
+    return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, absl::StrCat("qwen answered with HTTP status ", status),
+                     {.cause = "http_5xx"});
+  }
+  if (status >= 300 && status < 400 && HasOneOf(answer.headers.Get("location"), kLoginHosts)) return Expired();
+  if (status != 200) return Changed(absl::StrCat("HTTP status ", status), "http_status");
+  // A page where JSON belongs is the login's.
+  return absl::StrContains(answer.headers.Get("content-type"), "html") ? Expired() : absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CodeError(absl::string_view code, absl::string_view said) {
+  if (const CodeRow* row = Row(code)) {
+    ErrorExtras extras;
+    extras.cause = std::string(row->cause);
+    if (row->reason == Reason::REASON_INVALID_REQUEST) extras.field = "conversation_id";
+    return MakeError(row->reason, row->message, std::move(extras));
+  }
+  std::string message = absl::StrCat("qwen answered with error ", CleanQuote(code, 40));
+  if (!said.empty()) absl::StrAppend(&message, ": ", CleanQuote(said, kQuoteLength));
+  return MakeError(Reason::REASON_UPSTREAM_CHANGED, message, {.cause = "unknown_code"});
+}
+
+absl::Status ReadEnvelope(const Answer& answer, absl::Time now) {
+  if (HasOneOf(answer.body, kChallenges)) {
+    return MakeError(Reason::REASON_CAPTCHA_PENDING, "qwen wants a human: solve the puzzle on its site",
+                     {.cause = "challenge"});
+  }
+  auto root = ParseJson(answer.body);
+  const absl::string_view code = root.ok() ? JsonText(FindMember(*root, {"errorCode"})) : absl::string_view();
+  const absl::string_view said = root.ok() ? JsonText(FindMember(*root, {"errorMsg"})) : absl::string_view();
+  if (Row(code) != nullptr) return CodeError(code, said);
+  if (auto status = HttpError(answer, now); !status.ok()) return status;
+  if (!root.ok()) return Changed("it is not JSON", "envelope");
+  if (!root->is_object()) return Changed("it is no object", "envelope");
+  const json::value* success = FindMember(*root, {"success"});
+  const bool failed = success != nullptr && success->is_bool() && !success->get_bool();
+  return failed ? CodeError(code.empty() ? "without a code" : code, said) : absl::OkStatus();
+}
+
+bool IsEventStream(int http_status, const HttpHeaders& headers) {
+  return http_status == 200 && absl::StartsWithIgnoreCase(headers.Get("content-type"), "text/event-stream");
+}
+
+absl::Status NoStream(const Answer& answer, absl::Time now) {
+  const absl::Status status = ReadEnvelope(answer, now);
+  return status.ok() ? Changed("it is no event stream", "no_stream") : status;
+}
+
+bool IsUnknownSession(const absl::Status& status) { return DetailOf(status).cause() == "session_unknown"; }
+
+bool IsRefusal(const absl::Status& status) {
+  switch (ReasonOf(status)) {
+    case Reason::REASON_CREDENTIAL_EXPIRED:
+    case Reason::REASON_RATE_LIMITED:
+    case Reason::REASON_CAPTCHA_PENDING:
+    case Reason::REASON_CLIENT_REFUSED:
+    case Reason::REASON_INVALID_REQUEST:
+      return true;
+    default:
+      return false;
+  }
+}
+
+absl::Status RetiredError() {
+  return MakeError(Reason::REASON_CLIENT_REFUSED, "qwen no longer serves this kind of client: it asks for an upgrade",
+                   {.cause = "retired"});
+}
+
+}  // namespace switchyard::qwen

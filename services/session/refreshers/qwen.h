@@ -1,0 +1,25 @@
+// Qwen's credential: the cookies of a login on www.qianwen.com, or its ticket alone. What calls carry is the header's
+// text. There is no refresh. Source: protocol notes of Qwen, section 2.
+#pragma once
+
+#include "services/session/refreshers/refresher.h"
+
+namespace switchyard {
+
+class QwenRefresher final : public Refresher {
+ public:
+  /// @param config of the platform; `http` outlives it
+  QwenRefresher(ProviderConfig config, HttpClient& http) : config_(std::move(config)), http_(http) {}
+
+  absl::StatusOr<NormalCredential> Normalise(const Secret& configured) const override;
+  boost::asio::awaitable<absl::Status> Check(Scope& scope, Secret token, Identity identity) const override;
+
+ private:
+  const ProviderConfig config_;
+  HttpClient& http_;
+};
+
+/// What an answer of session/list says about the account. Pure.
+absl::Status ReadSessionList(int http_status, absl::string_view content_type, absl::string_view body);
+
+}  // namespace switchyard

@@ -1,0 +1,67 @@
+// Qwen, through everything: what every platform is expected to do, which parameters each id means, and its ways to
+// fail.
+#include "boost/json/value.hpp"
+#include "tests/mesh/models_qwen.h"
+#include "tests/mesh/platform_suite.h"
+
+namespace switchyard {
+namespace {
+
+constexpr char kModel[] = "qwen3-max";
+constexpr char kThinking[] = "qwen3-max-thinking";
+
+TEST(Qwen, EveryModel) { PlatformSuite("qwen").ExpectModels(QwenModels()); }
+
+TEST(Qwen, WhatEveryPlatformDoes) {
+  PlatformSuite suite("qwen");
+  suite.ExpectHistory(kModel);
+  suite.ExpectReasoningFormats(kThinking);
+  suite.ExpectStops(kModel);
+  for (const char* knob : {"", "crlf=1", "comments=1", "word=finish", "space=0", "placeholder=0", "half=1", "shrink=1",
+                           "incremental=1", "chunks=7 comments=1 crlf=1"})
+    suite.ExpectAnyChunking(kThinking, knob);
+  suite.ExpectAbort(kThinking);
+  suite.ExpectContinuation(kModel);
+}
+
+TEST(Qwen, AnXsrfTokenThatThePlatformReplacesIsUsedFromThenOn) {
+  PlatformSuite suite("qwen");
+  const Whole first = Chat(suite.port(), "[[sim: text=One xsrf=new]]", "", kModel);
+  EXPECT_EQ(first.text(), "One") << first.error("message");
+  const Whole second = Chat(suite.port(), "[[sim: text=Two]]", "", kModel);
+  EXPECT_EQ(second.text(), "Two") << second.error("message");
+  suite.ExpectClean();
+}
+
+TEST(Qwen, AReviewThatStopsTheAnswerIsToldAsSuch) {
+  PlatformSuite suite("qwen");
+  const Whole whole = Chat(suite.port(), "[[sim: text=One+two+three fault=content_filter]]", "", kModel);
+  EXPECT_EQ(whole.finish_reason(), "content_filter") << whole.error("message");
+  EXPECT_EQ(whole.text(), "One two");
+  suite.ExpectClean();
+}
+
+class QwenFault : public testing::TestWithParam<PlatformFault> {};
+TEST_P(QwenFault, IsToldAsWhatItIs) { ExpectFault("qwen", kModel, GetParam()); }
+INSTANTIATE_TEST_SUITE_P(
+    Each, QwenFault,
+    testing::Values(PlatformFault{"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"},
+                    PlatformFault{"fault=reset", 502, "upstream_broken", nullptr, nullptr, "One two"},
+                    PlatformFault{"fault=garbage", 502, "upstream_changed", nullptr, "false", "One two"},
+                    PlatformFault{"fault=oversized", 502, "upstream_changed", nullptr, "false", "One two"},
+                    PlatformFault{"fault=error", 502, "upstream_changed", nullptr, "false", "One two"},
+                    PlatformFault{"fault=empty", 502, "upstream_empty"},
+                    PlatformFault{"fault=expired", 403, "credential_expired"},
+                    PlatformFault{"fault=ticket", 403, "credential_expired"},
+                    PlatformFault{"fault=http_401", 403, "credential_expired"},
+                    PlatformFault{"fault=html", 403, "credential_expired"},
+                    PlatformFault{"fault=redirect", 403, "credential_expired"},
+                    PlatformFault{"fault=captcha", 403, "captcha_pending"},
+                    PlatformFault{"fault=captcha_html", 403, "captcha_pending"},
+                    PlatformFault{"fault=http_403", 403, "client_refused"},
+                    PlatformFault{"fault=retired", 403, "client_refused"},
+                    PlatformFault{"fault=http_429 retry_after=7", 429, "rate_limited", "7"},
+                    PlatformFault{"fault=not_json", 502, "upstream_changed", nullptr, "false"}));
+
+}  // namespace
+}  // namespace switchyard
