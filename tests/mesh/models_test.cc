@@ -16,6 +16,7 @@
 #include "tests/mesh/models_kimi.h"
 #include "tests/mesh/models_metaso.h"
 #include "tests/mesh/models_minimax.h"
+#include "tests/mesh/models_qwen.h"
 #include "tests/mesh/platform_suite.h"
 #include "tests/support/programs.h"
 #include "tests/support/relay.h"
@@ -29,11 +30,9 @@ constexpr char kPrompt[] = "[[sim: text=Red,+green think=Hmm.]]";
 constexpr char kText[] = "Red, green";
 
 const std::map<std::string, std::vector<ModelRow>>& Tables() {
-  static const auto& tables = *new std::map<std::string, std::vector<ModelRow>>{{"deepseek", DeepSeekModels()},
-                                                                                {"kimi", KimiModels()},
-                                                                                {"metaso", MetasoModels()},
-                                                                                {"doubao", DoubaoModels()},
-                                                                                {"minimax", MiniMaxModels()}};
+  static const auto& tables = *new std::map<std::string, std::vector<ModelRow>>{
+      {"deepseek", DeepSeekModels()}, {"kimi", KimiModels()}, {"metaso", MetasoModels()},
+      {"doubao", DoubaoModels()},     {"qwen", QwenModels()}, {"minimax", MiniMaxModels()}};
   return tables;
 }
 

@@ -6,6 +6,7 @@ PLATFORMS = [
     "kimi",
     "metaso",
     "minimax",
+    "qwen",
 ]
 
 RELAY_DATA = [
