@@ -24,6 +24,7 @@
 #include "services/session/session_host.h"
 #include "services/signing/client/signing_client.h"
 #include "services/signing/signing_service.h"
+#include "services/zhipu/provider.h"
 
 namespace switchyard {
 namespace {
@@ -39,6 +40,7 @@ struct PlatformRow {
 constexpr std::array kPlatforms = {
     PlatformRow{deepseek::kPlatform, &MakeProvider<deepseek::DeepSeekProvider>},
     PlatformRow{metaso::kPlatform, &MakeProvider<metaso::MetasoProvider>},
+    PlatformRow{zhipu::kPlatform, &MakeProvider<zhipu::ZhipuProvider>},
 };
 
 /// Members are made in the order of their declaration and ended in the opposite one.

@@ -57,6 +57,9 @@ std::vector<PlatformOption> QwenOptions() {
 std::vector<PlatformOption> ZhipuOptions() {
   return {
       {"user_agent", kUserAgent},
+      {"app_version", "0.0.1"},
+      {"risk_retries", "3", Kind::kWhole, {}, 0, 3},
+      {"risk_pause_ms", "1000", Kind::kWhole, {}, 0, 10000},
   };
 }
 
@@ -77,7 +80,7 @@ const std::vector<PlatformDefaults>& Platforms() {
       {"metaso", "https://metaso.cn", "METASO_TOKEN", 8023, absl::Seconds(8), {"a", "b"}, MetasoOptions()},
       {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a"}, DoubaoOptions()},
       {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2), {"a"}, QwenOptions()},
-      {"zhipu", "https://chatglm.cn", "ZHIPU_TOKEN", 8026, absl::Seconds(3), {"classic"}, ZhipuOptions()},
+      {"zhipu", "https://chatglm.cn", "ZHIPU_TOKEN", 8026, absl::Seconds(3), {"classic", "current"}, ZhipuOptions()},
       {"minimax", "https://agent.minimaxi.com", "MINIMAX_TOKEN", 8027, absl::Seconds(3), {"matrix"}, MiniMaxOptions()},
   };
   return table;

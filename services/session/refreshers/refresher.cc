@@ -2,6 +2,7 @@
 
 #include "services/session/refreshers/deepseek.h"
 #include "services/session/refreshers/metaso.h"
+#include "services/session/refreshers/zhipu.h"
 
 namespace switchyard {
 
@@ -13,6 +14,7 @@ std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const Prov
                                          const RefresherTools& tools) {
   if (platform == "deepseek") return std::make_unique<DeepSeekRefresher>(config, tools.http);
   if (platform == "metaso") return std::make_unique<MetasoRefresher>(config, tools.http);
+  if (platform == "zhipu") return std::make_unique<ZhipuRefresher>(config, tools);
   return nullptr;
 }
 
