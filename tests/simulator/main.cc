@@ -15,6 +15,7 @@
 #include "tests/simulator/deepseek/server.h"
 #include "tests/simulator/metaso/server.h"
 #include "tests/simulator/simulator.h"
+#include "tests/simulator/zhipu/server.h"
 
 namespace {
 
@@ -93,6 +94,7 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
+  platforms.push_back(std::make_unique<simulator::zhipu::Server>());
   simulator::Simulator simulator(std::move(platforms));
   switchyard::Runtime runtime({threads});
   switchyard::HttpServerOptions options;
