@@ -28,6 +28,7 @@
 #include "services/session/session_host.h"
 #include "services/signing/client/signing_client.h"
 #include "services/signing/signing_service.h"
+#include "services/zhipu/provider.h"
 
 namespace switchyard {
 namespace {
@@ -47,6 +48,7 @@ constexpr std::array kPlatforms = {
     PlatformRow{minimax::kPlatform, &MakeProvider<minimax::MiniMaxProvider>},
     PlatformRow{kimi::kPlatform, &MakeProvider<kimi::KimiProvider>},
     PlatformRow{qwen::kPlatform, &MakeProvider<qwen::QwenProvider>},
+    PlatformRow{zhipu::kPlatform, &MakeProvider<zhipu::ZhipuProvider>},
 };
 
 /// Members are made in the order of their declaration and ended in the opposite one.

@@ -19,6 +19,7 @@
 #include "tests/simulator/kimi/server.h"
 #include "tests/simulator/qwen/server.h"
 #include "tests/simulator/simulator.h"
+#include "tests/simulator/zhipu/server.h"
 
 namespace {
 
@@ -101,6 +102,7 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
+  platforms.push_back(std::make_unique<simulator::zhipu::Server>());
   simulator::Simulator simulator(std::move(platforms));
   switchyard::Runtime runtime({threads});
   switchyard::HttpServerOptions options;

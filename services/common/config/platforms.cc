@@ -66,6 +66,9 @@ std::vector<PlatformOption> QwenOptions() {
 std::vector<PlatformOption> ZhipuOptions() {
   return {
       {"user_agent", kUserAgent},
+      {"app_version", "0.0.1"},
+      {"risk_retries", "3", Kind::kWhole, {}, 0, 3},
+      {"risk_pause_ms", "1000", Kind::kWhole, {}, 0, 10000},
   };
 }
 
@@ -109,6 +112,8 @@ const std::vector<PlatformDefaults>& Platforms() {
        absl::Seconds(3),
        {"matrix", "agent"},
        MiniMaxOptions()},
+      {"zhipu", "https://chatglm.cn", "ZHIPU_TOKEN", 8026, absl::Seconds(3), {"classic", "current"}, ZhipuOptions()},
+      {"minimax", "https://agent.minimaxi.com", "MINIMAX_TOKEN", 8027, absl::Seconds(3), {"matrix"}, MiniMaxOptions()},
   };
   return table;
 }

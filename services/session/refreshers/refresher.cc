@@ -6,6 +6,7 @@
 #include "services/session/refreshers/minimax.h"
 #include "services/session/refreshers/kimi.h"
 #include "services/session/refreshers/qwen.h"
+#include "services/session/refreshers/zhipu.h"
 
 namespace switchyard {
 
@@ -21,6 +22,7 @@ std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const Prov
   if (platform == "minimax") return std::make_unique<MiniMaxRefresher>(config, tools);
   if (platform == "kimi") return std::make_unique<KimiRefresher>(config, tools);
   if (platform == "qwen") return std::make_unique<QwenRefresher>(config, tools.http);
+  if (platform == "zhipu") return std::make_unique<ZhipuRefresher>(config, tools);
   return nullptr;
 }
 
