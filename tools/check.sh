@@ -25,7 +25,7 @@ find_in() { grep -nE "$@" || true; }
 
 check 'formatted (clang-format -i)' "$(xargs clang-format --dry-run --Werror <<< "$sources" 2>&1 | grep -E 'error:' | cut -d: -f1 | sort -u)"
 
-providers=(deepseek kimi metaso doubao qwen minimax)
+providers=(deepseek kimi metaso doubao qwen zhipu minimax)
 all_providers=$(printf '//services/%s/... + ' "${providers[@]}")
 all_providers="(${all_providers% + })"
 # What both a platform and its refresher read, pure: the login that is pasted, and the calls that carry its signature.

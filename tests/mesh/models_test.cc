@@ -17,6 +17,7 @@
 #include "tests/mesh/models_metaso.h"
 #include "tests/mesh/models_minimax.h"
 #include "tests/mesh/models_qwen.h"
+#include "tests/mesh/models_zhipu.h"
 #include "tests/mesh/platform_suite.h"
 #include "tests/support/programs.h"
 #include "tests/support/relay.h"
@@ -31,8 +32,8 @@ constexpr char kText[] = "Red, green";
 
 const std::map<std::string, std::vector<ModelRow>>& Tables() {
   static const auto& tables = *new std::map<std::string, std::vector<ModelRow>>{
-      {"deepseek", DeepSeekModels()}, {"kimi", KimiModels()}, {"metaso", MetasoModels()},
-      {"doubao", DoubaoModels()},     {"qwen", QwenModels()}, {"minimax", MiniMaxModels()}};
+      {"deepseek", DeepSeekModels()}, {"kimi", KimiModels()},   {"metaso", MetasoModels()},  {"doubao", DoubaoModels()},
+      {"qwen", QwenModels()},         {"zhipu", ZhipuModels()}, {"minimax", MiniMaxModels()}};
   return tables;
 }
 

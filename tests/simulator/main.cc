@@ -14,9 +14,9 @@
 #include "services/common/log/log.h"
 #include "tests/simulator/deepseek/server.h"
 #include "tests/simulator/doubao/server.h"
+#include "tests/simulator/kimi/server.h"
 #include "tests/simulator/metaso/server.h"
 #include "tests/simulator/minimax/server.h"
-#include "tests/simulator/kimi/server.h"
 #include "tests/simulator/qwen/server.h"
 #include "tests/simulator/simulator.h"
 #include "tests/simulator/zhipu/server.h"
@@ -83,11 +83,12 @@ int main(int argc, char** argv) {
 
   std::vector<std::unique_ptr<simulator::Platform>> platforms;
   platforms.push_back(std::make_unique<simulator::deepseek::Server>(deepseek));
-  platforms.push_back(std::make_unique<simulator::doubao::Server>());
-  platforms.push_back(std::make_unique<simulator::metaso::Server>());
-  platforms.push_back(std::make_unique<simulator::minimax::Server>());
   platforms.push_back(std::make_unique<simulator::kimi::Server>());
+  platforms.push_back(std::make_unique<simulator::metaso::Server>());
+  platforms.push_back(std::make_unique<simulator::doubao::Server>());
   platforms.push_back(std::make_unique<simulator::qwen::Server>());
+  platforms.push_back(std::make_unique<simulator::zhipu::Server>());
+  platforms.push_back(std::make_unique<simulator::minimax::Server>());
   if (print_credentials) {
     for (const auto& platform : platforms) {
       std::printf("%s_TOKEN=%s\n", absl::AsciiStrToUpper(platform->name()).c_str(), platform->Credential(1).c_str());

@@ -13,7 +13,7 @@
 
 namespace switchyard {
 
-inline constexpr const char* kPlatformNames[] = {"deepseek", "kimi", "metaso", "doubao", "qwen", "minimax"};
+inline constexpr const char* kPlatformNames[] = {"deepseek", "kimi", "metaso", "doubao", "qwen", "zhipu", "minimax"};
 
 /// "services/kimi/switchyard-kimi".
 std::string PlatformProgram(const std::string& platform);

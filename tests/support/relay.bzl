@@ -7,6 +7,7 @@ PLATFORMS = [
     "metaso",
     "minimax",
     "qwen",
+    "zhipu",
 ]
 
 RELAY_DATA = [
