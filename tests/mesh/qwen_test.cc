@@ -41,6 +41,15 @@ TEST(Qwen, AReviewThatStopsTheAnswerIsToldAsSuch) {
   suite.ExpectClean();
 }
 
+TEST(Qwen, ThinkingCanBeAskedForAndDeclined) {
+  PlatformSuite suite("qwen");
+  Chat(suite.port(), "[[sim: text=One]]", R"(,"reasoning_effort":"high","reasoning_format":"hidden")", kModel);
+  EXPECT_EQ(suite.Recorded().at("model").as_string(), "Qwen3-Max-Thinking-Preview");
+  Chat(suite.port(), "[[sim: text=One]]", R"(,"reasoning_effort":"none")", kThinking);
+  EXPECT_EQ(suite.Recorded().at("model").as_string(), "Qwen3-Max");
+  suite.ExpectClean();
+}
+
 class QwenFault : public testing::TestWithParam<PlatformFault> {};
 TEST_P(QwenFault, IsToldAsWhatItIs) { ExpectFault("qwen", kModel, GetParam()); }
 INSTANTIATE_TEST_SUITE_P(
@@ -61,6 +70,10 @@ INSTANTIATE_TEST_SUITE_P(
                     PlatformFault{"fault=http_403", 403, "client_refused"},
                     PlatformFault{"fault=retired", 403, "client_refused"},
                     PlatformFault{"fault=http_429 retry_after=7", 429, "rate_limited", "7"},
+                    PlatformFault{"fault=filter_early", 400, "content_policy_violation"},
+                    PlatformFault{"fault=rate", 429, "rate_limited", "30"},
+                    PlatformFault{"fault=http_500", 502, "upstream_unavailable"},
+                    PlatformFault{"fault=cut at=0", 502, "upstream_broken"},
                     PlatformFault{"fault=not_json", 502, "upstream_changed", nullptr, "false"}));
 
 }  // namespace

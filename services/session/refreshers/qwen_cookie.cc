@@ -63,11 +63,14 @@ absl::StatusOr<QwenCookie> Pairs(absl::string_view text) {
   QwenCookie cookie;
   for (absl::string_view segment : absl::StrSplit(text, ';')) {
     segment = absl::StripAsciiWhitespace(segment);
-    if (HasControl(segment)) return BadCharacter();
     const size_t equals = segment.find('=');
-    if (equals == absl::string_view::npos) continue;
+    if (equals == absl::string_view::npos) {
+      if (HasControl(segment)) return BadCharacter();
+      continue;
+    }
     const absl::string_view name = absl::StripAsciiWhitespace(segment.substr(0, equals));
     const absl::string_view value = absl::StripAsciiWhitespace(segment.substr(equals + 1));
+    if (HasControl(name) || HasControl(value)) return BadCharacter();
     if (name.empty()) continue;
     const auto before = std::find_if(cookie.cookies.begin(), cookie.cookies.end(),
                                      [&](const auto& pair) { return pair.first == name; });
