@@ -32,8 +32,9 @@ constexpr char kText[] = "Red, green";
 
 const std::map<std::string, std::vector<ModelRow>>& Tables() {
   static const auto& tables = *new std::map<std::string, std::vector<ModelRow>>{
-      {"deepseek", DeepSeekModels()}, {"kimi", KimiModels()},   {"metaso", MetasoModels()},  {"doubao", DoubaoModels()},
-      {"qwen", QwenModels()},         {"zhipu", ZhipuModels()}, {"minimax", MiniMaxModels()}};
+      {"deepseek", DeepSeekModels()}, {"kimi", KimiModels()}, {"metaso", MetasoModels()},
+      {"doubao", DoubaoModels()},     {"qwen", QwenModels()}, {"zhipu", ZhipuClassicModels()},
+      {"minimax", MiniMaxModels()}};
   return tables;
 }
 
