@@ -14,7 +14,7 @@ std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const Prov
                                          const RefresherTools& tools) {
   if (platform == "deepseek") return std::make_unique<DeepSeekRefresher>(config, tools.http);
   if (platform == "metaso") return std::make_unique<MetasoRefresher>(config, tools.http);
-  if (platform == "qwen") return std::make_unique<QwenRefresher>(config, tools.http);
+  if (platform == "qwen") return std::make_unique<QwenRefresher>(config, tools.http, tools.random);
   return nullptr;
 }
 
