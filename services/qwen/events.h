@@ -12,20 +12,13 @@
 #include <vector>
 
 #include "boost/json/object.hpp"
-#include "services/common/provider/answer_stream.h"
 #include "services/common/sse/sse_decoder.h"
 #include "services/qwen/answer_text.h"
+#include "services/qwen/stream_decoder.h"
 
 namespace switchyard::qwen {
 
-/// How the platform ended the answer.
-enum class Ending {
-  kOpen,  // not yet
-  kStop,
-  kContentFilter,  // stopped by the content review
-};
-
-class EventDecoder final : public AnswerDecoder {
+class EventDecoder final : public StreamDecoder {
  public:
   /// Errors: CREDENTIAL_EXPIRED, RATE_LIMITED, INVALID_REQUEST or UPSTREAM_CHANGED for an error code in the stream;
   /// CLIENT_REFUSED if the answer is the call to upgrade; UPSTREAM_CHANGED (cause protocol) for a stream that cannot
@@ -36,12 +29,10 @@ class EventDecoder final : public AnswerDecoder {
   absl::Status End(std::vector<ChatEvent>& events) override;
   int64_t progress() const override { return progress_; }
 
-  Ending ending() const { return ending_; }
-  /// The conversation and the answer in it, once the platform said them.
-  const std::string& session() const { return session_; }
-  const std::string& message() const { return message_; }
-  /// Whether any text or reasoning came out.
-  bool has_content() const { return has_content_; }
+  Ending ending() const override { return ending_; }
+  const std::string& session() const override { return session_; }
+  const std::string& message() const override { return message_; }
+  bool has_content() const override { return has_content_; }
 
  private:
   absl::Status Handle(const SseEvent& event, std::vector<ChatEvent>& events);

@@ -8,6 +8,7 @@
 
 #include "services/common/provider/answer_stream.h"
 #include "services/common/status/reason.h"
+#include "services/qwen/chat2_events.h"
 #include "services/qwen/events.h"
 #include "services/qwen/requests.h"
 #include "services/qwen/responses.h"
@@ -19,6 +20,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr int kRequestIdDigits = 32;
+constexpr int kNonceDigits = 10;
 
 /// The account's login with the XSRF token that is good now.
 absl::StatusOr<QwenCookie> LoginOf(const Account& account, const XsrfMemory& xsrf) {
@@ -27,6 +29,17 @@ absl::StatusOr<QwenCookie> LoginOf(const Account& account, const XsrfMemory& xsr
     return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, "qwen: the account's login cannot be used", {.cause = "form"});
   xsrf.Apply(*login);
   return login;
+}
+
+/// Kept by the account; a caller's own login, for one turn, has none.
+std::string DeviceOf(const Account& account, Random& random) {
+  const auto kept = account.identity.find("device_id");
+  return kept == account.identity.end() ? random.NextUuid() : kept->second;
+}
+
+std::unique_ptr<StreamDecoder> MakeDecoder(Dialect dialect) {
+  if (dialect == Dialect::kChat2) return std::make_unique<Chat2Decoder>();
+  return std::make_unique<EventDecoder>();
 }
 
 asio::awaitable<absl::StatusOr<Answer>> ReadWhole(Scope& scope, HttpResponse& response) {
@@ -44,7 +57,13 @@ class Exchange {
  public:
   Exchange(const Settings& settings, const Clock& clock, Random& random, XsrfMemory& xsrf, Turn& turn,
            std::optional<MessageRef> before)
-      : settings_(settings), clock_(clock), random_(random), xsrf_(xsrf), turn_(turn), before_(std::move(before)) {}
+      : settings_(settings),
+        clock_(clock),
+        random_(random),
+        xsrf_(xsrf),
+        turn_(turn),
+        before_(std::move(before)),
+        decoder_(MakeDecoder(settings.dialect)) {}
 
   asio::awaitable<absl::StatusOr<FinishReason>> Run() {
     auto response = co_await Ask();
@@ -54,21 +73,49 @@ class Exchange {
     if (*end == AnswerEnd::kOver) co_return FinishReason::FINISH_REASON_STOP;
     turn_.GenerationEnded();
     turn_.DrainLater(*std::move(response));
-    co_return decoder_.ending() == Ending::kContentFilter ? FinishReason::FINISH_REASON_CONTENT_FILTER
-                                                          : FinishReason::FINISH_REASON_STOP;
+    co_return decoder_->ending() == Ending::kContentFilter ? FinishReason::FINISH_REASON_CONTENT_FILTER
+                                                           : FinishReason::FINISH_REASON_STOP;
   }
 
  private:
-  asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Ask() {
-    auto login = LoginOf(turn_.account(), xsrf_);
-    if (!login.ok()) co_return login.status();
+  bool chat2() const { return settings_.dialect == Dialect::kChat2; }
+
+  HttpRequest NewConversation(const QwenCookie& login) {
     ConversationInput input;
     input.request_id = random_.NextHex(kRequestIdDigits);
     input.before = before_;
     input.prompt = turn_.prompt();
     input.model = ModelCode(turn_.model().upstream, turn_.thinking());
+    return Conversation(settings_, login, input);
+  }
+
+  HttpRequest NewChat2(const QwenCookie& login) {
+    session_ = random_.NextHex(kRequestIdDigits);
+    Chat2Input input;
+    input.request_id = random_.NextHex(kRequestIdDigits);
+    input.session = session_;
+    input.device = DeviceOf(turn_.account(), random_);
+    input.nonce = random_.NextHex(kNonceDigits);
+    input.now = clock_.Now();
+    input.prompt = turn_.prompt();
+    input.model = ModelCode(turn_.model().upstream, turn_.thinking());
+    input.thinking = turn_.thinking();
+    input.search = turn_.web_search();
+    return Chat2(settings_, login, input);
+  }
+
+  asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Ask() {
+    auto login = LoginOf(turn_.account(), xsrf_);
+    if (!login.ok()) co_return login.status();
+    HttpRequest request = chat2() ? NewChat2(*login) : NewConversation(*login);
+    if (chat2()) {
+      // The session is named by the client, so it is known before the platform has it.
+      opened_ = true;
+      const absl::Status opened = co_await turn_.ConversationOpened(session_);
+      if (!opened.ok()) co_return opened;
+    }
     turn_.GenerationStarted("");
-    auto response = co_await turn_.http().Send(turn_.scope(), Conversation(settings_, *login, input));
+    auto response = co_await turn_.http().Send(turn_.scope(), std::move(request));
     if (!response.ok()) {
       if (NothingReached(response.status())) turn_.GenerationRefused();
       co_return response.status();
@@ -78,26 +125,27 @@ class Exchange {
     auto answer = co_await ReadWhole(turn_.scope(), **response);
     if (!answer.ok()) co_return answer.status();
     turn_.GenerationRefused();
-    co_return NoStream(*answer, clock_.Now());
+    co_return chat2() ? NoChat2Stream(*answer, clock_.Now()) : NoStream(*answer, clock_.Now());
   }
 
   asio::awaitable<absl::StatusOr<AnswerEnd>> Stream(HttpResponse& response) {
     std::function<asio::awaitable<absl::Status>()> before_events = [this] { return NoteBegin(); };
-    auto end = co_await StreamAnswer(turn_, response, decoder_, settings_.idle_limit, std::move(before_events));
-    if (!end.ok() && !decoder_.has_content() && IsRefusal(end.status())) turn_.GenerationRefused();
+    auto end = co_await StreamAnswer(turn_, response, *decoder_, settings_.idle_limit, std::move(before_events));
+    if (!end.ok() && !decoder_->has_content() && IsRefusal(end.status())) turn_.GenerationRefused();
     co_return end;
   }
 
   asio::awaitable<absl::Status> NoteBegin() {
-    if (!decoder_.session().empty() && !before_ && !std::exchange(opened_, true)) {
-      const absl::Status opened = co_await turn_.ConversationOpened(decoder_.session());
+    if (!decoder_->session().empty() && !before_ && !std::exchange(opened_, true)) {
+      const absl::Status opened = co_await turn_.ConversationOpened(decoder_->session());
       if (!opened.ok()) co_return opened;
     }
     // Not before the first content: the platform takes a request and may still refuse it.
-    if (!decoder_.has_content() || std::exchange(begun_, true)) co_return absl::OkStatus();
+    if (!decoder_->has_content() || std::exchange(begun_, true)) co_return absl::OkStatus();
     std::string ref;
-    if (!decoder_.session().empty() && !decoder_.message().empty())
-      ref = MessageRef{decoder_.session(), decoder_.message()}.ToString();
+    // How the newer call goes on with a conversation is not known.
+    if (!chat2() && !decoder_->session().empty() && !decoder_->message().empty())
+      ref = MessageRef{decoder_->session(), decoder_->message()}.ToString();
     co_return co_await turn_.Begin(std::move(ref));
   }
 
@@ -107,7 +155,8 @@ class Exchange {
   XsrfMemory& xsrf_;
   Turn& turn_;
   const std::optional<MessageRef> before_;
-  EventDecoder decoder_;
+  const std::unique_ptr<StreamDecoder> decoder_;
+  std::string session_;  // of dialect b
   bool opened_ = false;
   bool begun_ = false;
 };
@@ -120,7 +169,7 @@ QwenProvider::QwenProvider(Settings settings, const ProviderTools& tools)
 asio::awaitable<absl::StatusOr<FinishReason>> QwenProvider::Run(Turn& turn) {
   std::optional<MessageRef> before;
   if (!turn.conversation_ref().empty()) {
-    before = MessageRef::Parse(turn.conversation_ref());
+    if (settings_.dialect == Dialect::kDialog) before = MessageRef::Parse(turn.conversation_ref());
     if (!before) {
       co_return MakeError(Reason::REASON_INVALID_REQUEST, "conversation_id: it is not one of qwen's",
                           {.field = "conversation_id"});
@@ -138,7 +187,10 @@ asio::awaitable<absl::Status> QwenProvider::DeleteConversation(Scope& scope, con
                                                                const std::string& ref) {
   auto login = LoginOf(account, xsrf_);
   if (!login.ok()) co_return login.status();
-  auto response = co_await http_.Send(scope, DeleteSession(settings_, *login, ref));
+  HttpRequest request = settings_.dialect == Dialect::kChat2
+                            ? DeleteChat2(settings_, *login, ref, DeviceOf(account, random_))
+                            : DeleteSession(settings_, *login, ref);
+  auto response = co_await http_.Send(scope, std::move(request));
   if (!response.ok()) co_return response.status();
   xsrf_.Note(*login, (*response)->headers());
   auto answer = co_await ReadWhole(scope, **response);

@@ -1,4 +1,4 @@
-// A chat turn on Qwen: one call, answered by a stream; its session is deleted afterwards.
+// A chat turn on Qwen, in either dialect: one call, answered by a stream; its session is deleted afterwards.
 //
 // Thread-safe.
 #pragma once

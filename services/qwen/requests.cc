@@ -91,4 +91,62 @@ HttpRequest DeleteSession(const Settings& settings, const QwenCookie& login, abs
   return request;
 }
 
+namespace {
+
+std::string Chat2Query(absl::string_view device) {
+  return absl::StrCat("?biz_id=ai_qwen&chat_client=h5&device=pc&fr=pc&pr=qwen&ut=", device);
+}
+
+}  // namespace
+
+HttpRequest Chat2(const Settings& settings, const QwenCookie& login, const Chat2Input& input) {
+  const std::string milliseconds = absl::StrCat(absl::ToUnixMillis(input.now));
+  json::object meta;
+  meta["ori_query"] = View(input.prompt);
+  json::object message;
+  message["content"] = View(input.prompt);
+  message["mime_type"] = "text/plain";
+  message["meta_data"] = std::move(meta);
+  json::array messages;
+  messages.push_back(std::move(message));
+  json::object body;
+  body["req_id"] = input.request_id;
+  body["session_id"] = input.session;
+  body["parent_req_id"] = "0";
+  body["scene_param"] = "first_turn";
+  body["model"] = View(input.model);
+  body["scene"] = "chat";
+  body["sub_scene"] = "chat";
+  body["temporary"] = false;
+  body["deep_search"] = input.thinking || input.search ? "1" : "0";
+  if (input.search) body["enable_search"] = true;
+  body["from"] = "default";
+  body["messages"] = std::move(messages);
+  body["chat_client"] = "h5";
+  body["client_tm"] = milliseconds;
+  body["protocol_version"] = "v2";
+  body["biz_id"] = "ai_qwen";
+  const std::string path =
+      absl::StrCat(kChat2, Chat2Query(input.device), "&la=zh-CN&tz=Asia%2FShanghai&nonce=", input.nonce,
+                   "&timestamp=", milliseconds);
+  HttpRequest request = Post(settings, login, path, "text/event-stream", body);
+  request.headers.Add("X-DeviceId", input.device);
+  request.headers.Add("x-chat-id", input.request_id);
+  return request;
+}
+
+HttpRequest DeleteChat2(const Settings& settings, const QwenCookie& login, absl::string_view session,
+                        absl::string_view device) {
+  json::array sessions;
+  sessions.push_back(View(session));
+  json::object body;
+  body["session_ids"] = std::move(sessions);
+  HttpRequest request = Post(settings, login, absl::StrCat(kDeleteSessions, Chat2Query(device)),
+                             "application/json, text/plain, */*", body);
+  request.url = absl::StrCat(settings.api_url, kDeleteSessions, Chat2Query(device));
+  request.headers.Add("X-DeviceId", device);
+  request.repeatable = true;
+  return request;
+}
+
 }  // namespace switchyard::qwen

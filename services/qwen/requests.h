@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "services/common/http/http_client.h"
 #include "services/common/provider/provider.h"
 #include "services/qwen/platform.h"
@@ -31,6 +32,23 @@ struct ConversationInput {
   absl::string_view model = {};
 };
 HttpRequest Conversation(const Settings& settings, const QwenCookie& login, const ConversationInput& input);
+
+/// The same by the site's newer call.
+struct Chat2Input {
+  std::string request_id = {};  // 32 hex digits, never used before
+  std::string session = {};     // the same; chosen by the client
+  std::string device = {};      // UUID, the same for all calls of an account
+  std::string nonce = {};       // 8 to 12 of [a-z0-9]
+  absl::Time now;
+  absl::string_view prompt = {};
+  absl::string_view model = {};
+  bool thinking = false;
+  bool search = false;
+};
+HttpRequest Chat2(const Settings& settings, const QwenCookie& login, const Chat2Input& input);
+
+HttpRequest DeleteChat2(const Settings& settings, const QwenCookie& login, absl::string_view session,
+                        absl::string_view device);
 
 HttpRequest DeleteSession(const Settings& settings, const QwenCookie& login, absl::string_view session);
 

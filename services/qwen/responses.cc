@@ -124,6 +124,14 @@ absl::Status NoStream(const Answer& answer, absl::Time now) {
   return status.ok() ? Changed("it is no event stream", "no_stream") : status;
 }
 
+absl::Status NoChat2Stream(const Answer& answer, absl::Time now) {
+  const absl::Status status = NoStream(answer, now);
+  const bool page = absl::StrContains(answer.headers.Get("content-type"), "html");
+  const bool refused = answer.http_status == 404 || (answer.http_status == 200 && page);
+  if (!refused || ReasonOf(status) == Reason::REASON_CAPTCHA_PENDING) return status;
+  return MakeError(Reason::REASON_CLIENT_REFUSED, kRefused, {.cause = "gateway"});
+}
+
 bool IsUnknownSession(const absl::Status& status) { return DetailOf(status).cause() == "session_unknown"; }
 
 bool IsRefusal(const absl::Status& status) {

@@ -26,6 +26,8 @@ absl::Status ReadEnvelope(const Answer& answer, absl::Time now);
 bool IsEventStream(int http_status, const HttpHeaders& headers);
 /// Why a call for a stream got none.
 absl::Status NoStream(const Answer& answer, absl::Time now);
+/// The same of the site's newer call, whose gateway turns clients away with 404 or a page.
+absl::Status NoChat2Stream(const Answer& answer, absl::Time now);
 
 /// The error behind an `errorCode`. @param said its `errorMsg`
 absl::Status CodeError(absl::string_view code, absl::string_view said);

@@ -50,6 +50,28 @@ TEST(Qwen, ThinkingCanBeAskedForAndDeclined) {
   suite.ExpectClean();
 }
 
+TEST(QwenNewerCall, DoesWhatEveryPlatformDoes) {
+  PlatformSuite suite("qwen", {{"SWITCHYARD_PROVIDERS__QWEN__DIALECT", "b"}});
+  suite.ExpectModels(QwenModels());
+  EXPECT_EQ(suite.Recorded().at("dialect").as_string(), "b");
+  suite.ExpectHistory(kModel);
+  suite.ExpectReasoningFormats(kThinking);
+  suite.ExpectStops(kModel);
+  for (const char* knob : {"", "parts=new"}) suite.ExpectAnyChunking(kThinking, knob);
+  suite.ExpectAbort(kThinking);
+}
+
+TEST(QwenNewerCall, ItsGatewayTurnsClientsAway) {
+  const Variables newer = {{"SWITCHYARD_PROVIDERS__QWEN__DIALECT", "b"}};
+  for (const PlatformFault& fault :
+       std::vector<PlatformFault>{{"fault=gateway", 403, "client_refused"},
+                                  {"fault=html", 403, "client_refused"},
+                                  {"fault=captcha", 403, "captcha_pending"},
+                                  {"fault=http_401", 403, "credential_expired"},
+                                  {"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"}})
+    ExpectFault("qwen", kModel, fault, newer);
+}
+
 class QwenFault : public testing::TestWithParam<PlatformFault> {};
 TEST_P(QwenFault, IsToldAsWhatItIs) { ExpectFault("qwen", kModel, GetParam()); }
 INSTANTIATE_TEST_SUITE_P(

@@ -18,6 +18,8 @@ namespace json = boost::json;
 
 constexpr size_t kMaxAnswer = 1024 * 1024;
 constexpr size_t kLongestCredential = 16 * 1024;
+constexpr char kDialogUrl[] = "https://qianwen.biz.aliyun.com";
+constexpr char kChat2ApiUrl[] = "https://chat2-api.qianwen.com";
 constexpr char kOrigin[] = "https://www.qianwen.com";
 
 /// Cookies as a browser's extension exports them: {"name": "value"}, or [{"name": …, "value": …}].
@@ -80,7 +82,17 @@ absl::StatusOr<NormalCredential> QwenRefresher::Normalise(const Secret& configur
   return NormalCredential{Secret(login->Header()), std::move(advice)};
 }
 
-absl::Status ReadSessionList(int http_status, absl::string_view content_type, absl::string_view body) {
+Identity QwenRefresher::MakeIdentity(const Secret& credential) const {
+  const auto login = ParseQwenCookie(credential.Reveal());
+  if (login.ok()) {
+    for (const auto& [name, value] : login->cookies) {
+      if (name == "b-user-id" && value.size() == 36) return {{"device_id", value}};
+    }
+  }
+  return {{"device_id", random_.NextUuid()}};
+}
+
+absl::Status ReadSessionList(int http_status, absl::string_view content_type, absl::string_view body, bool newer) {
   if (HasChallenge(body))
     return MakeError(Reason::REASON_CAPTCHA_PENDING, "qwen wants a human: solve the puzzle on its site");
   if (http_status == 429) return Limited();
@@ -93,20 +105,31 @@ absl::Status ReadSessionList(int http_status, absl::string_view content_type, ab
   if (code == "NOT_LOGIN" || code == "LOGIN_TICKET_INVALID") return Expired();
   if (code == "RateLimited") return Limited();
   if (http_status == 403) return MakeError(Reason::REASON_CLIENT_REFUSED, "qwen refuses this address or client");
+  if (newer && (http_status == 404 || absl::StrContains(content_type, "html")))
+    return MakeError(Reason::REASON_CLIENT_REFUSED, "qwen refuses this address or client");
   if (http_status == 200 && absl::StrContains(content_type, "html")) return Expired();
   if (http_status != 200 || !root.ok()) return Changed();
   const json::value* success = FindMember(*root, {"success"});
-  if (success != nullptr && success->is_bool() && !success->get_bool()) return Changed();
+  if (success != nullptr && success->is_bool() && !success->get_bool()) return newer ? Expired() : Changed();
+  if (newer) return success != nullptr && success->is_bool() ? absl::OkStatus() : Changed();
   const json::value* data = FindMember(*root, {"data"});
   return data != nullptr && data->is_array() ? absl::OkStatus() : Changed();
 }
 
-boost::asio::awaitable<absl::Status> QwenRefresher::Check(Scope& scope, Secret token, Identity) const {
+boost::asio::awaitable<absl::Status> QwenRefresher::Check(Scope& scope, Secret token, Identity identity) const {
   auto login = ParseQwenCookie(token.Reveal());
   if (!login.ok()) co_return login.status();
   HttpRequest request;
   request.method = "POST";
+  const bool newer = config_.dialect == "b";
   request.url = config_.base_url + "/dialog/session/list";
+  if (newer) {
+    const std::string api = config_.base_url == kDialogUrl ? std::string(kChat2ApiUrl) : config_.base_url;
+    request.url = absl::StrCat(
+        api,
+        "/api/v2/session/page/list?biz_id=ai_qwen&chat_client=h5&device=pc&fr=pc&pr=qwen&ut=", identity["device_id"]);
+    request.headers.Add("X-DeviceId", identity["device_id"]);
+  }
   request.repeatable = true;
   request.body = "{}";
   request.headers.Add("User-Agent", config_.Option("user_agent"));
@@ -122,7 +145,7 @@ boost::asio::awaitable<absl::Status> QwenRefresher::Check(Scope& scope, Secret t
   if (!response.ok()) co_return response.status();
   auto body = co_await (*response)->ReadAll(scope, kMaxAnswer);
   if (!body.ok()) co_return body.status();
-  co_return ReadSessionList((*response)->status(), (*response)->headers().Get("content-type"), *body);
+  co_return ReadSessionList((*response)->status(), (*response)->headers().Get("content-type"), *body, newer);
 }
 
 }  // namespace switchyard

@@ -23,6 +23,7 @@ std::unique_ptr<Refresher> MakeRefresher(const std::string& platform, const Prov
   if (platform == "kimi") return std::make_unique<KimiRefresher>(config, tools);
   if (platform == "qwen") return std::make_unique<QwenRefresher>(config, tools.http);
   if (platform == "zhipu") return std::make_unique<ZhipuRefresher>(config, tools);
+  if (platform == "qwen") return std::make_unique<QwenRefresher>(config, tools.http, tools.random);
   return nullptr;
 }
 

@@ -39,6 +39,34 @@ TEST(QwenRequests, WithoutTheCookieThereIsNoXsrfHeader) {
   EXPECT_EQ(request.body, R"({"sessionId":"s1"})");
 }
 
+TEST(QwenRequests, TheNewerCallNamesDeviceAndSession) {
+  Settings settings;
+  settings.base_url = "https://chat2.qianwen.com";
+  settings.api_url = "https://chat2-api.qianwen.com";
+  Chat2Input input;
+  input.request_id = "r1";
+  input.session = "s1";
+  input.device = "d1";
+  input.nonce = "abcdef0123";
+  input.now = absl::FromUnixMillis(1793000000123);
+  input.prompt = "Hello";
+  input.model = "Qwen3-Max";
+  const HttpRequest request = Chat2(settings, Login(), input);
+  EXPECT_EQ(request.url,
+            "https://chat2.qianwen.com/api/v2/chat?biz_id=ai_qwen&chat_client=h5&device=pc&fr=pc&pr=qwen&ut=d1"
+            "&la=zh-CN&tz=Asia%2FShanghai&nonce=abcdef0123&timestamp=1793000000123");
+  EXPECT_EQ(request.headers.Get("X-DeviceId"), "d1");
+  const auto body = *ParseJson(request.body);
+  EXPECT_EQ(JsonText(FindMember(body, {"session_id"})), "s1");
+  EXPECT_EQ(JsonText(FindMember(body, {"deep_search"})), "0");
+  EXPECT_EQ(JsonText(FindMember(body, {"client_tm"})), "1793000000123");
+  input.search = true;
+  EXPECT_EQ(JsonText(FindMember(*ParseJson(Chat2(settings, Login(), input).body), {"deep_search"})), "1");
+  const HttpRequest deletion = DeleteChat2(settings, Login(), "s1", "d1");
+  EXPECT_EQ(deletion.url.find("https://chat2-api.qianwen.com/api/v1/session/delete/batch?"), 0u);
+  EXPECT_EQ(deletion.body, R"({"session_ids":["s1"]})");
+}
+
 TEST(QwenRequests, ThinkingIsAModel) {
   EXPECT_EQ(ModelCode("Qwen3-Max", true), "Qwen3-Max-Thinking-Preview");
   EXPECT_EQ(ModelCode("Qwen3-Max-Thinking-Preview", false), "Qwen3-Max");

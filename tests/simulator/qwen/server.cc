@@ -134,7 +134,7 @@ std::string Server::HeaderFault(const Call& call) const {
   if (call.request.headers.Get("Origin") != "https://www.qianwen.com") return "another Origin";
   if (call.request.headers.Get("Referer") != "https://www.qianwen.com/") return "another Referer";
   const bool stream = call.request.headers.Get("Accept") == "text/event-stream";
-  if (stream != (call.path == "/dialog/conversation")) return "the wrong Accept";
+  if (stream != (call.path == "/dialog/conversation" || call.path == "/api/v2/chat")) return "the wrong Accept";
   return absl::StartsWith(call.request.headers.Get("Content-Type"), "application/json") ? "" : "the wrong Content-Type";
 }
 
@@ -152,7 +152,8 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   journal_.Count(path);
   const bool known =
       path == "/dialog/conversation" || path == "/dialog/session/delete" || path == "/dialog/session/list";
-  if (!known || request.method != "POST" || !request.query.empty()) {
+  const bool newer = path == "/api/v2/chat" || path == "/api/v1/session/delete/batch";
+  if (!(known || newer) || request.method != "POST" || request.query.empty() == newer) {
     journal_.Violate(absl::StrCat("unknown call ", request.method, " ", path));
     co_await call.Send(404, "application/json", Envelope(404, "NOT_FOUND", "no such call"));
     co_return;
@@ -183,6 +184,10 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   call.body = std::move(body.get_object());
   if (path == "/dialog/conversation") {
     co_await Converse(call);
+  } else if (path == "/api/v2/chat") {
+    co_await Chat2(call);
+  } else if (path == "/api/v1/session/delete/batch") {
+    co_await DeleteBatch(call);
   } else if (path == "/dialog/session/list") {
     co_await List(call);
   } else {
@@ -253,6 +258,8 @@ asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
     co_await call.Frame(frames.Error("RateLimited", "请求过于频繁"));
   } else if (fault == "ticket") {
     co_await call.Send(401, json_type, Envelope(401, "LOGIN TICKET INVALID", "未登录"));
+  } else if (fault == "gateway") {
+    co_await call.Send(404, "text/plain", "404");
   } else if (fault == "http_401") {
     co_await call.Send(401, "text/plain", "");
   } else if (fault == "http_403") {
@@ -375,6 +382,132 @@ asio::awaitable<void> Server::Stream(Call& call, const Script& script, std::stri
     alive = co_await body.Write(std::move(out));
   }
   if (alive) alive = co_await body.Write(frames.Last(text, thought, !filtered) + frames.Done());
+  if (alive) co_await body.End();
+  if (body.client_gone()) journal_.Count("client_gone");
+}
+
+namespace {
+
+std::string QueryValue(const std::string& query, absl::string_view name) {
+  for (absl::string_view pair : absl::StrSplit(query, '&')) {
+    if (absl::ConsumePrefix(&pair, name) && absl::ConsumePrefix(&pair, "=")) return std::string(pair);
+  }
+  return "";
+}
+
+std::string Chat2Fault(const HttpServerRequest& request, const json::object& body) {
+  const std::string device = QueryValue(request.query, "ut");
+  if (device.size() != 36 || request.headers.Get("X-DeviceId") != device) return "device";
+  for (const char* pair : {"biz_id=ai_qwen", "chat_client=h5", "device=pc", "fr=pc", "pr=qwen"}) {
+    if (!absl::StrContains(absl::StrCat("&", request.query, "&"), absl::StrCat("&", pair, "&"))) return pair;
+  }
+  const std::string nonce = QueryValue(request.query, "nonce");
+  if (nonce.size() < 8 || nonce.size() > 12 || QueryValue(request.query, "timestamp").size() != 13) return "nonce";
+  if (!IsHex32(Text(body, "req_id")) || !IsHex32(Text(body, "session_id"))) return "ids";
+  for (const auto& [name, value] :
+       {std::pair{"parent_req_id", "0"}, std::pair{"scene_param", "first_turn"}, std::pair{"scene", "chat"},
+        std::pair{"sub_scene", "chat"}, std::pair{"from", "default"}, std::pair{"chat_client", "h5"},
+        std::pair{"protocol_version", "v2"}, std::pair{"biz_id", "ai_qwen"}}) {
+    if (Text(body, name) != value) return name;
+  }
+  const std::string model = Text(body, "model");
+  if (std::find(std::begin(kModels), std::end(kModels), model) == std::end(kModels)) return "model " + model;
+  const json::value* messages = body.if_contains("messages");
+  if (messages == nullptr || !messages->is_array() || messages->get_array().size() != 1) return "messages";
+  const json::object* message = messages->get_array()[0].if_object();
+  return message == nullptr || Text(*message, "content").empty() || Text(*message, "mime_type") != "text/plain"
+             ? "messages[0]"
+             : "";
+}
+
+}  // namespace
+
+asio::awaitable<void> Server::DeleteBatch(Call& call) {
+  const json::value* ids = call.body.if_contains("session_ids");
+  const bool shaped = ids != nullptr && ids->is_array() && ids->get_array().size() == 1;
+  if (!shaped) journal_.Violate("a deletion of nothing");
+  // A session that was refused before it began may be deleted, too.
+  if (shaped) journal_.Closed(std::string(ids->get_array()[0].as_string().c_str()));
+  journal_.Count("deleted");
+  co_await call.Send(200, "application/json", R"({"success":true,"code":0,"msg":""})");
+}
+
+asio::awaitable<void> Server::Chat2(Call& call) {
+  std::string fault = Chat2Fault(call.request, call.body);
+  const std::string id = Text(call.body, "req_id");
+  {
+    absl::MutexLock lock(&mutex_);
+    if (fault.empty() && !request_ids_.insert(id).second) fault = "a req_id that was used before";
+  }
+  if (!fault.empty()) {
+    journal_.Violate("chat: " + fault);
+    co_await call.Send(400, "application/json", Envelope(400, "BAD_REQUEST", fault));
+    co_return;
+  }
+  const std::string prompt = Text(call.body.at("messages").as_array()[0].as_object(), "content");
+  json::object record{{"prompt", prompt}, {"dialect", "b"}};
+  for (const char* name : {"model", "deep_search"}) record[name] = Text(call.body, name);
+  journal_.Record(json::value(std::move(record)));
+  const Script script = journal_.Take(call.account, prompt);
+  const bool refused = co_await RefuseByScript(call, script);
+  if (refused) co_return;
+  const std::string session = Text(call.body, "session_id");
+  journal_.Opened(session);
+  journal_.Begin(call.account);
+  co_await Chat2Stream(call, script, session, prompt);
+  journal_.End(call.account);
+}
+
+asio::awaitable<void> Server::Chat2Stream(Call& call, const Script& script, std::string session, std::string prompt) {
+  const bool newest = script.Text("parts") == "new";
+  const std::string id = Text(call.body, "req_id");
+  int64_t number = 0;
+  const auto frame = [&](const std::string& text, const std::string& thought, bool blocked) {
+    json::object load{{"type", newest ? "bar_thinking" : "deep_think"}};
+    load["content"] = json::object{{newest ? "body" : "think_content", thought}};
+    json::object meta{{"multi_load", json::array{std::move(load)}}};
+    json::array parts;
+    json::object answer{{"mime_type", "multi_load/iframe"}, {"status", "processing"}};
+    if (newest) {
+      parts.push_back(json::object{{"mime_type", "bar/workflow"}, {"meta_data", std::move(meta)}});
+      json::object own{{"content", text}};
+      answer["meta_data"] = json::object{{"multi_load", json::array{std::move(own)}}};
+    } else {
+      answer["content"] = thought.empty() ? text : "[(deep_think)]" + text;
+      answer["meta_data"] = std::move(meta);
+    }
+    parts.push_back(std::move(answer));
+    json::object data{{"messages", std::move(parts)}, {"status", "processing"}};
+    json::object out{{"success", true}, {"error_code", 0}};
+    out["communication"] = json::object{{"reqid", id}, {"resid", number++}, {"sessionid", session}};
+    out["data"] = std::move(data);
+    if (blocked) out["audit_info"] = json::object{{"problem_code", "blocked"}};
+    return "event:message\ndata:" + json::serialize(out) + "\n\n";
+  };
+  std::vector<std::string> pieces = TextPieces(script, prompt);
+  std::vector<std::string> thoughts;
+  if (Text(call.body, "model") == kThinkingModel) thoughts = ThoughtPieces(script);
+  HttpHeaders headers{{"Content-Type", "text/event-stream;charset=UTF-8"}};
+  ScriptedBody body(call.responder, script);
+  bool alive = co_await body.Begin(std::move(headers));
+  std::string text, thought;
+  for (size_t i = 0; alive && i < thoughts.size(); ++i) {
+    thought += thoughts[i];
+    alive = co_await body.Write(frame("", thought, false));
+  }
+  bool filtered = false;
+  for (size_t i = 0; alive && !filtered && i < pieces.size(); ++i) {
+    alive = co_await body.BeforePiece(i);
+    filtered = body.Now("content_filter", i);
+    if (!alive || filtered) break;
+    text += pieces[i];
+    alive = co_await body.Write(frame(text, thought, false));
+  }
+  if (alive && !filtered) alive = co_await body.BeforeEnd(pieces.size());
+  std::string end = filtered ? frame(text, thought, true)
+                    : newest ? std::string("event:message\ndata:{\"data\":{\"sse_end\":\"1\"},\"success\":true}\n\n")
+                             : std::string("event:complete\ndata:true\n\n");
+  if (alive) alive = co_await body.Write(std::move(end));
   if (alive) co_await body.End();
   if (body.client_gone()) journal_.Count("client_gone");
 }

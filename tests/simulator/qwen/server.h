@@ -1,4 +1,6 @@
-// Qwen's server side, dialect A ("dialog"), as strict as the protocol page says a simulator should be (section 3.1).
+// Qwen's server side, as strict as the protocol page says a simulator should be: dialect A ("dialog", section 3.1), and
+// the site's newer call (section 3.2), which knows the faults cut, reset, stall, content_filter, empty, gateway (404),
+// html, captcha and the refusals by status.
 //
 // Script: split, chunk_ms, first_ms, chunks, stamp as everywhere; word=finish (the other end word), crlf=1, comments=1
 // (comments, empty events and heartbeats), placeholder=1 ("Thinking" before there is an answer), half=1 (snapshots that
@@ -46,6 +48,9 @@ class Server final : public Platform {
   struct Call;
 
   boost::asio::awaitable<void> Converse(Call& call);
+  boost::asio::awaitable<void> Chat2(Call& call);
+  boost::asio::awaitable<void> Chat2Stream(Call& call, const Script& script, std::string session, std::string prompt);
+  boost::asio::awaitable<void> DeleteBatch(Call& call);
   boost::asio::awaitable<void> List(Call& call);
   boost::asio::awaitable<void> Delete(Call& call);
   boost::asio::awaitable<bool> RefuseByScript(Call& call, const Script& script);

@@ -24,7 +24,7 @@ class NoHttp final : public HttpClient {
 
 absl::StatusOr<NormalCredential> Normal(const std::string& pasted) {
   NoHttp http;
-  return QwenRefresher(ProviderConfig(), http).Normalise(Secret(pasted));
+  return QwenRefresher(ProviderConfig(), http, SystemRandom::Get()).Normalise(Secret(pasted));
 }
 
 std::string ReasonWord(const absl::Status& status) {
@@ -116,6 +116,17 @@ TEST(QwenCheck, ReadsTheSessionList) {
       EXPECT_EQ(ReasonOf(status), row.reason) << row.status << row.body;
     }
   }
+}
+
+TEST(QwenCheck, OfTheNewerCallSuccessSaysItAll) {
+  const char* json = "application/json";
+  EXPECT_TRUE(ReadSessionList(200, json, R"({"success":true})", true).ok());
+  for (const auto& [status, type, body, reason] : std::vector<std::tuple<int, std::string, std::string, Reason>>{
+           {200, json, R"({"success":false})", Reason::REASON_CREDENTIAL_EXPIRED},
+           {404, "", "", Reason::REASON_CLIENT_REFUSED},
+           {200, "text/html", "<html>", Reason::REASON_CLIENT_REFUSED},
+           {200, json, "{}", Reason::REASON_UPSTREAM_CHANGED}})
+    EXPECT_EQ(ReasonOf(ReadSessionList(status, type, body, true)), reason) << status << body;
 }
 
 }  // namespace
