@@ -84,7 +84,8 @@ class Exchange {
     for (int tries = 0;; ++tries) {
       auto response = co_await AskOnce();
       if (response.ok() || !IsRiskFilter(response.status()) || tries == settings_.risk_retries) co_return response;
-      const absl::Status slept = co_await Sleep(turn_.scope(), pause * (0.5 + tools_.random.NextUnit()));
+      const absl::Duration jittered = pause * (0.5 + tools_.random.NextUnit());
+      const absl::Status slept = co_await Sleep(turn_.scope(), jittered);
       if (!slept.ok()) co_return slept;
       pause *= 2;
     }
@@ -101,8 +102,8 @@ class Exchange {
     input.hardest = turn_.request().reasoning().effort() == chat::v1::ReasoningOptions::EFFORT_MAX;
     input.search = turn_.web_search();
     turn_.GenerationStarted("");
-    auto response =
-        co_await turn_.http().Send(turn_.scope(), StreamAnswerOf(settings_, turn_.account(), *stamp, input));
+    HttpRequest request = StreamAnswerOf(settings_, turn_.account(), *stamp, input);
+    auto response = co_await turn_.http().Send(turn_.scope(), std::move(request));
     if (!response.ok()) {
       if (NothingReached(response.status())) turn_.GenerationRefused();
       co_return response.status();
@@ -117,7 +118,8 @@ class Exchange {
   asio::awaitable<absl::Status> Note() {
     if (!continued_ && conversation_.conversation.empty() && !decoder_.conversation().empty()) {
       conversation_.conversation = decoder_.conversation();
-      const absl::Status opened = co_await turn_.ConversationOpened(conversation_.ToString());
+      std::string ref = conversation_.ToString();
+      const absl::Status opened = co_await turn_.ConversationOpened(std::move(ref));
       if (!opened.ok()) co_return opened;
     }
     if (part_.empty() && !decoder_.part().empty()) {
@@ -125,7 +127,9 @@ class Exchange {
       turn_.GenerationStarted(part_);
     }
     if (!decoder_.has_content() || std::exchange(begun_, true)) co_return absl::OkStatus();
-    co_return co_await turn_.Begin(conversation_.conversation.empty() ? "" : conversation_.ToString());
+    std::string resume;
+    if (!conversation_.conversation.empty()) resume = conversation_.ToString();
+    co_return co_await turn_.Begin(std::move(resume));
   }
 
   /// Behind the platform's stepping in, what still comes, for a little while. @return false if nobody wants it
@@ -198,11 +202,11 @@ asio::awaitable<absl::Status> ZhipuProvider::DeleteConversation(Scope& scope, co
   if (!conversation) co_return absl::InternalError("not a reference to a conversation");
   auto signing = tools_.signing.Open(scope, CallContext());
   absl::Status status;
-  for (const bool old : {false, true}) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
     auto stamp = co_await MakeStamp(*signing, tools_);
     if (!stamp.ok()) co_return stamp.status();
     int http_status = 0;
-    status = co_await Perform(scope, Delete(settings_, account, *stamp, *conversation, old), http_status);
+    status = co_await Perform(scope, Delete(settings_, account, *stamp, *conversation, attempt == 1), http_status);
     // The site has moved this call before.
     if (http_status != 404 && http_status != 405) break;
   }
