@@ -103,7 +103,7 @@ const std::vector<PlatformDefaults>& Platforms() {
       {"kimi", "https://www.kimi.com", "KIMI_TOKEN", 8022, absl::Seconds(2), {"connect", "chat"}, KimiOptions()},
       {"metaso", "https://metaso.cn", "METASO_TOKEN", 8023, absl::Seconds(8), {"a", "b"}, MetasoOptions()},
       {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a", "b"}, DoubaoOptions()},
-      {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2), {"a"}, QwenOptions()},
+      {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2), {"a", "b"}, QwenOptions()},
       {"zhipu", "https://chatglm.cn", "ZHIPU_TOKEN", 8026, absl::Seconds(3), {"classic", "current"}, ZhipuOptions()},
       {"minimax",
        "https://agent.minimaxi.com",
@@ -112,10 +112,6 @@ const std::vector<PlatformDefaults>& Platforms() {
        absl::Seconds(3),
        {"matrix", "agent"},
        MiniMaxOptions()},
-      {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a"}, DoubaoOptions()},
-      {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2), {"a", "b"}, QwenOptions()},
-      {"zhipu", "https://chatglm.cn", "ZHIPU_TOKEN", 8026, absl::Seconds(3), {"classic"}, ZhipuOptions()},
-      {"minimax", "https://agent.minimaxi.com", "MINIMAX_TOKEN", 8027, absl::Seconds(3), {"matrix"}, MiniMaxOptions()},
   };
   return table;
 }
