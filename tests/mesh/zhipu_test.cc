@@ -82,6 +82,9 @@ TEST(Zhipu, FaultsInPlaceOfAnAnswer) {
            {"fault=http_500", 502, "upstream_unavailable"},
            {"fault=not_json", 502, "upstream_changed", nullptr, "false"},
            {"fault=param", 502, "upstream_changed", nullptr, "false"},
+           {"fault=sign", 502, "signature_refused", nullptr, "false"},
+           {"fault=refresh_dead", 403, "credential_expired"},
+           {"fault=refresh_guest", 403, "credential_expired"},
        }) {
     ExpectFault("zhipu", kModel, fault, {{kRetries, "0"}});
   }
