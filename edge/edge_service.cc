@@ -116,11 +116,10 @@ asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpRespond
     co_await Ready(responder, context, std::move(headers), record);
     co_return;
   }
-  if (options_.loopback_only) {
-    if (const absl::Status local = CheckLocal(request.headers); !local.ok()) {
-      co_await SendError(responder, std::move(headers), local, record);
-      co_return;
-    }
+  const absl::Status guarded = options_.loopback_only ? CheckLocal(request.headers) : CheckOrigin(request.headers);
+  if (!guarded.ok()) {
+    co_await SendError(responder, std::move(headers), guarded, record);
+    co_return;
   }
   if (const auto origin = request.headers.Find("origin")) {
     headers.Add("Access-Control-Allow-Origin", *origin);

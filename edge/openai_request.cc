@@ -356,7 +356,7 @@ void ReadUnsupported(Fields& fields, ChatRequest& request) {
   if (fields.Raw("audio") != nullptr) AddUnsupported(request, "audio", "no platform answers with sound");
   if (fields.Raw("prediction") != nullptr)
     AddUnsupported(request, "prediction", "no platform takes a predicted answer");
-  if (fields.Raw("functions") != nullptr)
+  if (const json::value* functions = fields.Raw("functions"); functions != nullptr && !IsEmpty(*functions))
     AddUnsupported(request, "functions", "use `tools`: `functions` is the older form");
   if (const json::value* modalities = fields.Raw("modalities")) {
     if (!modalities->is_array()) return fields.Wrong("modalities", "a list of strings");

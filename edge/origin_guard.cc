@@ -27,6 +27,17 @@ bool IsLoopbackV4(absl::string_view host) {
   return false;
 }
 
+template <typename Allowed>
+absl::Status CheckOriginIs(const HttpHeaders& headers, Allowed allowed) {
+  const auto origin = headers.Find("origin");
+  if (!origin) return absl::OkStatus();
+  absl::string_view authority = *origin;
+  const bool known = absl::ConsumePrefix(&authority, "http://") || absl::ConsumePrefix(&authority, "https://");
+  if (known && allowed(authority)) return absl::OkStatus();
+  return MakeError(Reason::REASON_CALLER_FORBIDDEN,
+                   "This relay has no API keys, so pages from elsewhere may not use it.");
+}
+
 }  // namespace
 
 bool IsLoopbackAuthority(absl::string_view authority) {
@@ -50,14 +61,14 @@ absl::Status CheckLocal(const HttpHeaders& headers) {
         Reason::REASON_CALLER_FORBIDDEN,
         "This relay has no API keys, so it answers only to localhost: use http://localhost in the address.");
   }
-  const auto origin = headers.Find("origin");
-  if (!origin) return absl::OkStatus();
-  absl::string_view authority = *origin;
-  if (absl::ConsumePrefix(&authority, "http://") || absl::ConsumePrefix(&authority, "https://")) {
-    if (IsLoopbackAuthority(authority)) return absl::OkStatus();
-  }
-  return MakeError(Reason::REASON_CALLER_FORBIDDEN,
-                   "This relay has no API keys, so pages from elsewhere may not use it.");
+  return CheckOriginIs(headers, [](absl::string_view authority) { return IsLoopbackAuthority(authority); });
+}
+
+absl::Status CheckOrigin(const HttpHeaders& headers) {
+  const absl::string_view host = headers.Get("host");
+  return CheckOriginIs(headers, [host](absl::string_view authority) {
+    return IsLoopbackAuthority(authority) || (!host.empty() && absl::EqualsIgnoreCase(authority, host));
+  });
 }
 
 }  // namespace switchyard

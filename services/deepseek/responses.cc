@@ -44,7 +44,7 @@ constexpr std::array kCodes = {
     CodeRow{5, Envelope::kInner, Reason::REASON_ACCOUNT_MUTED, "deepseek has muted the account", "muted"},
     CodeRow{10, Envelope::kInner, Reason::REASON_ACCOUNT_BANNED, "deepseek has banned the account", "banned"},
     CodeRow{11, Envelope::kInner, Reason::REASON_CLIENT_REFUSED, "deepseek refuses this device", "device_risk"},
-    CodeRow{26, Envelope::kInner, Reason::REASON_INTERNAL,
+    CodeRow{26, Envelope::kInner, Reason::REASON_INVALID_REQUEST,
             "deepseek does not know the message that was to be continued", "message_unknown"},
 };
 
@@ -191,7 +191,9 @@ absl::StatusOr<DeepSeekProofOfWork> Challenge(const json::value& biz_data, absl:
 absl::Status HintError(const json::value& hint, bool has_content) {
   const absl::string_view finish_reason = JsonText(FindMember(hint, {"finish_reason"}));
   for (const HintRow& row : kHints) {
-    if (row.finish_reason == finish_reason) return MakeError(row.reason, row.message, {.cause = "hint"});
+    if (row.finish_reason != finish_reason) continue;
+    const bool too_long = row.reason == Reason::REASON_CONTEXT_TOO_LONG;
+    return MakeError(row.reason, row.message, {.field = too_long ? "messages" : "", .cause = "hint"});
   }
   std::string message = "deepseek ended the turn";
   if (const absl::string_view said = JsonText(FindMember(hint, {"content"})); !said.empty())

@@ -62,5 +62,13 @@ TEST(OriginGuard, HostAndOrigin) {
   EXPECT_FALSE(CheckLocal({}).ok());
 }
 
+TEST(OriginGuard, ARelayThatOthersReachStillKeepsPagesOfOtherSitesAway) {
+  EXPECT_TRUE(CheckOrigin({{"Host", "relay.lan:8000"}}).ok());
+  EXPECT_TRUE(CheckOrigin({{"Host", "relay.lan:8000"}, {"Origin", "http://relay.lan:8000"}}).ok());
+  EXPECT_TRUE(CheckOrigin({{"Host", "relay.lan:8000"}, {"Origin", "http://localhost:3000"}}).ok());
+  for (const char* origin : {"https://evil.example", "null", "http://relay.lan", "relay.lan:8000", ""})
+    EXPECT_FALSE(CheckOrigin({{"Host", "relay.lan:8000"}, {"Origin", origin}}).ok()) << origin;
+}
+
 }  // namespace
 }  // namespace switchyard

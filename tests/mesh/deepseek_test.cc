@@ -15,6 +15,7 @@ TEST(DeepSeek, EverythingElse) {
   suite.ExpectAnyChunking("deepseek-reasoner");
   suite.ExpectAbort("deepseek-chat");
   suite.ExpectContinuation("deepseek-chat");
+  suite.ExpectForgetting("deepseek-chat");
 }
 
 }  // namespace

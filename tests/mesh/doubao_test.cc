@@ -18,6 +18,7 @@ TEST(Doubao, EverythingElse) {
     suite.ExpectAnyChunking("doubao-thinking", script);
   suite.ExpectAbort("doubao");
   suite.ExpectContinuation("doubao");
+  suite.ExpectForgetting("doubao");
 }
 
 TEST(Doubao, AnAccountKeepsItsDeviceOverARestart) {

@@ -29,6 +29,7 @@ TEST(Kimi, EverythingElse) {
   }
   suite.ExpectAbort("kimi");
   suite.ExpectContinuation("kimi");
+  suite.ExpectForgetting("kimi");
 }
 
 TEST(Kimi, SourcesAreCitedOnce) {

@@ -143,6 +143,17 @@ void PlatformSuite::ExpectContinuation(const std::string& model) {
   Fetch(platforms_.port(), "POST", "/_control/reset");
 }
 
+void PlatformSuite::ExpectForgetting(const std::string& model) {
+  const Whole first = Chat(port(), kRed, R"(,"reasoning_format":"hidden","keep_conversation":true)", model);
+  ASSERT_EQ(first.status, 200) << first.error("message");
+  EXPECT_EQ(platforms_.OpenConversations(platform_), 1);
+  const std::string id(first.json.at("conversation_id").as_string().c_str());
+  const Whole second = Chat(port(), "[[sim: text=More]]",
+                            absl::StrCat(R"(,"reasoning_format":"hidden","conversation_id":")", id, "\""), model);
+  EXPECT_EQ(second.text(), "More") << second.error("message");
+  ExpectClean();
+}
+
 void PlatformSuite::ExpectAbort(const std::string& model) {
   {
     HttpProbe probe(port());

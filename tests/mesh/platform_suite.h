@@ -53,6 +53,8 @@ class PlatformSuite {
   void ExpectStops(const std::string& model);
   /// A kept conversation is continued by its id, and forged ids are refused.
   void ExpectContinuation(const std::string& model);
+  /// A kept conversation that goes on without being kept is deleted; on platforms that can delete one.
+  void ExpectForgetting(const std::string& model);
   /// A client that leaves ends the turn on the platform; the account is free and nothing is left over.
   void ExpectAbort(const std::string& model);
   /// The script's text arrives whole whatever the chunking.

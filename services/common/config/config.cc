@@ -31,6 +31,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return absl::NotFoundError(absl::StrCat(path, ": there is no such file"));
   if (S_ISDIR(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": is a directory"));
+  // A device or a pipe may have no end, or no beginning.
+  if (!S_ISREG(info.st_mode) && path != "/dev/null")
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is not a file"));
   if (static_cast<size_t>(info.st_size) > kMaxFileBytes)
     return absl::InvalidArgumentError(absl::StrCat(path, ": is larger than 1 MiB"));
   std::ifstream in(path, std::ios::binary);
@@ -139,12 +142,14 @@ void ApplyOverrides(const std::map<std::string, EnvEntry>& entries, std::map<std
 }
 
 void CheckHost(const ServerConfig& server, std::vector<std::string>& faults) {
-  const bool loopback = server.host == "localhost" || server.host == "::1" || absl::StartsWith(server.host, "127.");
+  const bool loopback =
+      server.host == "localhost" || server.host == "::1" ||
+      (absl::StartsWith(server.host, "127.") && server.host.find_first_not_of("0123456789.") == std::string::npos);
   if (!loopback && !server.insecure) {
     faults.push_back(
         absl::StrCat("server.host: ", server.host,
                      " is reachable from other machines, and there are no API keys: anybody could spend your accounts. "
-                     "Use 127.0.0.1, or say server.insecure: true (--insecure) if something else protects it."));
+                     "Use 127.0.0.1, or say server.insecure: true if something else protects it."));
   }
 }
 

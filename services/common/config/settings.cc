@@ -74,9 +74,15 @@ SettingReader Span(absl::Duration& field, absl::Duration low, absl::Duration hig
   };
 }
 
+// "127.evil.example" begins like an address and is none.
+bool IsLoopbackV4(absl::string_view address) {
+  const absl::string_view host = address.substr(0, address.rfind(':'));
+  return absl::StartsWith(host, "127.") && host.find_first_not_of("0123456789.") == absl::string_view::npos;
+}
+
 bool IsLocal(const std::string& address) {
-  return absl::StartsWith(address, "unix:/") || absl::StartsWith(address, "127.") ||
-         absl::StartsWith(address, "localhost:") || absl::StartsWith(address, "[::1]:");
+  return absl::StartsWith(address, "unix:/") || IsLoopbackV4(address) || absl::StartsWith(address, "localhost:") ||
+         absl::StartsWith(address, "[::1]:");
 }
 
 SettingReader GrpcAddress(std::string& field) {

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
@@ -36,6 +37,10 @@ namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
+// How long, and how much, a client that was refused may go on sending.
+constexpr absl::Duration kLingerLimit = absl::Seconds(5);
+constexpr size_t kLingerBytes = 256 * 1024 * 1024;
+constexpr size_t kLingerPiece = 64 * 1024;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 using Parser = http::request_parser<http::string_body>;
 
@@ -185,12 +190,14 @@ asio::awaitable<Connection::Next> Connection::Refuse(int status, absl::string_vi
   error_code error;
   socket_.shutdown(tcp::socket::shutdown_send, error);
   {
-    Scope linger(*scope_, absl::Seconds(1), absl::CancelledError(""));
+    // Many clients read nothing before they have sent everything: what they still send is taken and thrown away.
+    Scope linger(*scope_, kLingerLimit, absl::CancelledError(""));
     auto stop = linger.OnEnd([this] { socket_.cancel(); });
-    std::array<char, 4096> sink;
-    for (int i = 0; i < 64 && !linger.ended(); ++i) {
+    std::vector<char> sink(kLingerPiece);
+    for (size_t taken = 0; taken < kLingerBytes && !linger.ended();) {
       auto [read_error, n] = co_await socket_.async_read_some(asio::buffer(sink), kTuple);
       if (read_error) break;
+      taken += n;
     }
   }
   scope_.reset();

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "boost/asio/post.hpp"
@@ -80,6 +82,19 @@ Choices Choose(const ChatRequest& request, const ModelEntry& model, ReasoningFor
   return choices;
 }
 
+// What a conversation id holds of a kept conversation: how it is deleted, and how it is gone on with.
+std::string PackKept(const std::string& ref, const std::string& resume_ref) {
+  return absl::StrCat(ref.size(), ":", ref, resume_ref);
+}
+std::pair<std::string, std::string> UnpackKept(const std::string& packed) {
+  const size_t colon = packed.find(':');
+  size_t size = 0;
+  if (colon == std::string::npos || !absl::SimpleAtoi(packed.substr(0, colon), &size) ||
+      size > packed.size() - colon - 1)
+    return {"", packed};
+  return {packed.substr(colon + 1, size), packed.substr(colon + 1 + size)};
+}
+
 /// The turn as the provider sees it.
 class ActiveTurn final : public Turn {
  public:
@@ -130,7 +145,7 @@ class ActiveTurn final : public Turn {
 
   void Use(AccountUse* use) {
     use_ = use;
-    conversation_ref_ = use->lease().conversation_ref();
+    std::tie(kept_, conversation_ref_) = UnpackKept(use->lease().conversation_ref());
   }
 
   Scope& scope() override { return out_.scope(); }
@@ -170,9 +185,15 @@ class ActiveTurn final : public Turn {
     ChatEvent started;
     started.mutable_started()->set_model(request_.model());
     started.mutable_started()->mutable_created()->set_seconds(absl::ToUnixSeconds(clock_.Now()));
+    if (!request_.keep_conversation() && !kept_.empty()) {
+      // It was kept until now, and is not any longer: back on the ledger, and deleted after the turn.
+      const absl::Status recorded = co_await ConversationOpened(std::exchange(kept_, ""));
+      if (!recorded.ok()) co_return recorded;
+    }
     if (request_.keep_conversation() && !resume_ref.empty()) {
-      const std::string ref = use_->conversations.empty() ? conversation_ref_ : use_->conversations.back();
-      auto sealed = co_await use_->lease().KeepConversation(out_.scope(), ref, std::move(resume_ref));
+      const std::string ref = use_->conversations.empty() ? kept_ : use_->conversations.back();
+      std::string packed = PackKept(ref, resume_ref);
+      auto sealed = co_await use_->lease().KeepConversation(out_.scope(), ref, std::move(packed));
       if (!sealed.ok()) co_return sealed.status();
       started.mutable_started()->set_conversation_id(*std::move(sealed));
     }
@@ -248,7 +269,8 @@ class ActiveTurn final : public Turn {
   AnswerFilter filter_;
   std::string prompt_;
   std::vector<PromptImage> images_;
-  std::string conversation_ref_;
+  std::string conversation_ref_;  // how the platform goes on in it
+  std::string kept_;              // how the platform deletes it
   std::vector<ChatEvent> notices_;
   bool begun_ = false;
   bool may_have_begun_ = false;

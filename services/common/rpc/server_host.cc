@@ -38,8 +38,12 @@ void ApplySettings(grpc::ServerBuilder& builder) {
 }  // namespace
 
 bool IsLocalAddress(const std::string& listen) {
-  return absl::StartsWith(listen, kUnixPrefix) || absl::StartsWith(listen, "127.") ||
-         absl::StartsWith(listen, "localhost:") || absl::StartsWith(listen, "[::1]:");
+  const absl::string_view host = absl::string_view(listen).substr(0, listen.rfind(':'));
+  // "127.evil.example" begins like an address and is none.
+  const bool loopback_v4 =
+      absl::StartsWith(host, "127.") && host.find_first_not_of("0123456789.") == absl::string_view::npos;
+  return absl::StartsWith(listen, kUnixPrefix) || loopback_v4 || absl::StartsWith(listen, "localhost:") ||
+         absl::StartsWith(listen, "[::1]:");
 }
 
 absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions options,

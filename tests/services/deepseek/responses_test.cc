@@ -38,7 +38,7 @@ TEST(ReadEnvelope, EveryRefusalHasItsReason) {
       {Json(ReadTestFile("tests/transcripts/deepseek/t7_muted.json")), Reason::REASON_ACCOUNT_MUTED},
       {Json(Inner(10)), Reason::REASON_ACCOUNT_BANNED},
       {Json(Inner(11)), Reason::REASON_CLIENT_REFUSED},
-      {Json(Inner(26)), Reason::REASON_INTERNAL},
+      {Json(Inner(26)), Reason::REASON_INVALID_REQUEST},
       {Json(Inner(1, "ILLEGAL_CHAT_SESSION_ID")), Reason::REASON_INVALID_REQUEST},
       {Json(Inner(777)), Reason::REASON_UPSTREAM_CHANGED},
       {Json(R"({"code":777,"msg":"x","data":null})"), Reason::REASON_UPSTREAM_CHANGED},

@@ -118,5 +118,21 @@ TEST_F(ConfigTest, TheExamplesAreTheDefaults) {
   EXPECT_TRUE(example->accounts.empty());
 }
 
+TEST(Config, WhatOnlyLooksLikeLoopbackIsRefused) {
+  for (const char* address : {"127.evil.example:0", "127.0.0.1.evil.example:80", "localhost.evil.example:1"}) {
+    const auto config = LoadConfig({}, {{"SWITCHYARD_CHAT__LISTEN", address}});
+    EXPECT_FALSE(config.ok()) << address;
+  }
+  EXPECT_FALSE(LoadConfig({}, {{"SWITCHYARD_SERVER__HOST", "127.evil.example"}}).ok());
+  EXPECT_TRUE(LoadConfig({}, {{"SWITCHYARD_CHAT__LISTEN", "127.0.0.2:0"}}).ok());
+}
+
+TEST(Config, AFileIsAFile) {
+  const auto endless = LoadConfig({.file = "/dev/zero"}, {});
+  EXPECT_FALSE(endless.ok());
+  EXPECT_NE(endless.status().message().find("/dev/zero"), absl::string_view::npos);
+  EXPECT_TRUE(LoadConfig({.file = "/dev/null", .env_file = "/dev/null"}, {}).ok());
+}
+
 }  // namespace
 }  // namespace switchyard
