@@ -103,7 +103,6 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
-  platforms.push_back(std::make_unique<simulator::zhipu::Server>());
   simulator::Simulator simulator(std::move(platforms));
   switchyard::Runtime runtime({threads});
   switchyard::HttpServerOptions options;
