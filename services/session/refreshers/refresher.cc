@@ -2,9 +2,9 @@
 
 #include "services/session/refreshers/deepseek.h"
 #include "services/session/refreshers/doubao.h"
+#include "services/session/refreshers/kimi.h"
 #include "services/session/refreshers/metaso.h"
 #include "services/session/refreshers/minimax.h"
-#include "services/session/refreshers/kimi.h"
 #include "services/session/refreshers/qwen.h"
 #include "services/session/refreshers/zhipu.h"
 
