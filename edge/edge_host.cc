@@ -7,11 +7,14 @@
 #include "absl/strings/str_cat.h"
 #include "edge/error_body.h"
 #include "edge/origin_guard.h"
+#include "services/common/log/log.h"
 #include "services/common/status/reason.h"
 #include "services/common/time/random.h"
 
 namespace switchyard {
 namespace {
+
+constexpr int kRequestIdDigits = 24;
 
 std::string Authority(const std::string& host, int port) {
   return absl::StrContains(host, ':') ? absl::StrCat("[", host, "]:", port) : absl::StrCat(host, ":", port);
@@ -52,7 +55,12 @@ absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, 
   http.host = config.server.host;
   http.port = config.server.port;
   http.max_body_bytes = static_cast<size_t>(config.server.max_body_bytes);
-  http.error_body = HttpErrorBody;
+  http.error_body = [](int status, absl::string_view message, HttpHeaders& headers) {
+    const std::string id = absl::StrCat("req_", SystemRandom::Get().NextHex(kRequestIdDigits));
+    headers.Add("x-request-id", id);
+    LogInfo("request_refused", {{"request_id", id}, {"http_status", status}, {"reason", message}});
+    return HttpErrorBody(status, message);
+  };
   auto server = HttpServer::Listen(runtime, std::move(http), edge->service_->Handler());
   if (!server.ok()) return server.status();
   edge->server_ = *std::move(server);

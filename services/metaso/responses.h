@@ -42,7 +42,7 @@ absl::Status CodeError(absl::string_view code, absl::string_view said, bool has_
 
 /// Causes of errors that a login which is no longer good may have, too.
 inline constexpr absl::string_view kTooManyCause = "too_many_requests";
-inline constexpr char kQuotaCause[] = "code_4001";
+inline constexpr absl::string_view kQuotaCause = "code_4001";
 /// What my-info says: whether the platform knows nobody by these cookies. False if it could not be told.
 bool SaysAnonymous(const Answer& answer);
 absl::Status ExpiredError(absl::string_view cause);

@@ -268,6 +268,22 @@ TEST_F(AnswersTest, OnlyThisMachineIsServed) {
   EXPECT_EQ(preflight.headers.at("access-control-allow-headers"), "authorization,x-stainless-os");
 }
 
+TEST_F(AnswersTest, WhatIsRefusedBeforeItIsReadHasAnIdToo) {
+  HttpProbe probe(port());
+  probe.Send("GET /v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n");
+  const HttpReply refused = probe.Read();
+  EXPECT_EQ(refused.status, 400);
+  ASSERT_TRUE(refused.headers.count("x-request-id"));
+  EXPECT_TRUE(absl::StartsWith(refused.headers.at("x-request-id"), "req_"));
+  EXPECT_TRUE(relay_->process().WaitForOutput(refused.headers.at("x-request-id")));
+}
+
+// A client that sends everything before it reads anything still learns that it was too much.
+TEST_F(AnswersTest, ABodyThatIsFarTooLargeIsAnsweredNotCut) {
+  const HttpReply refused = Fetch(port(), "POST", "/v1/chat/completions", ChatBody(std::string(40 * 1024 * 1024, 'a')));
+  EXPECT_EQ(refused.status, 413);
+}
+
 TEST_F(AnswersTest, TheCallersRequestIdIsKept) {
   const HttpReply reply = Fetch(port(), "POST", "/v1/chat/completions", ChatBody(kRed), {{"x-request-id", "my-id-1"}});
   EXPECT_EQ(reply.headers.at("x-request-id"), "my-id-1");

@@ -183,7 +183,7 @@ asio::awaitable<Connection::Next> Connection::Refuse(int status, absl::string_vi
   scope_.emplace(executor());
   const auto& make = server_.options().error_body;
   HttpHeaders headers{{"Content-Type", make ? "application/json" : "text/plain; charset=utf-8"}};
-  std::string body = make ? make(status, message) : std::string(message);
+  std::string body = make ? make(status, message, headers) : std::string(message);
   begun_ = false;
   co_await Send(status, std::move(headers), std::move(body));
   // Closing with unread bytes in the socket would reset the connection, and the client might lose the answer.
@@ -337,7 +337,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   if (!begun_ && !scope_->ended()) {
     const auto& make = server_.options().error_body;
     HttpHeaders headers{{"Content-Type", "application/json"}};
-    std::string body = make ? make(500, "The server failed to answer.") : std::string("{}");
+    std::string body = make ? make(500, "The server failed to answer.", headers) : std::string("{}");
     co_await Send(500, std::move(headers), std::move(body));
   }
   const bool whole = ended_ && !broken_ && !failed;

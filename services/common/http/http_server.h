@@ -70,9 +70,9 @@ struct HttpServerOptions {
   absl::Duration keep_alive_limit = absl::Seconds(75);  // between requests
   absl::Duration body_limit = absl::Seconds(60);        // idle time within a body
   absl::Duration write_limit = absl::Seconds(60);       // for the client to take bytes
-  // Answers what the server itself refuses (malformed request, 413, 431, …) in the API's own error shape:
-  // body for (status, message). Content type application/json. Empty: plain text.
-  std::function<std::string(int status, absl::string_view message)> error_body = {};
+  // Answers what the server itself refuses (malformed request, 413, 431, …) in the API's own error shape: the body, of
+  // type application/json; may add headers. Empty: plain text.
+  std::function<std::string(int status, absl::string_view message, HttpHeaders& headers)> error_body = {};
 };
 
 /// Thread-safe.
