@@ -5,6 +5,8 @@
 #include <optional>
 #include <regex>
 
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
 #include "services/common/status/reason.h"
 
 namespace switchyard {
@@ -37,10 +39,10 @@ class CountingRandom final : public Random {
 class DoubaoTest : public ::testing::Test {
  protected:
   NoHttp http_;
-  SigningClient* signing_ = nullptr;  // not used by this platform
+  SigningClient signing_{grpc::CreateChannel("127.0.0.1:9", grpc::InsecureChannelCredentials())};  // not asked
   FixedClock clock_;
   CountingRandom random_;
-  DoubaoRefresher refresher_{ProviderConfig(), {http_, *signing_, clock_, random_}};
+  DoubaoRefresher refresher_{ProviderConfig(), {http_, signing_, clock_, random_}};
 };
 
 TEST_F(DoubaoTest, EveryWayToPasteASession) {
