@@ -358,7 +358,8 @@ asio::awaitable<void> Server::Stream(Call& call) {
   if (journal_.Begin(call.token.uid) > 1) {
     journal_.End(call.token.uid);
     journal_.Violate("two answers at once on one account");
-    co_await call.responder.Send(429, {}, "");
+    HttpHeaders none;
+    co_await call.responder.Send(429, std::move(none), "");
     co_return;
   }
   if (named.empty()) journal_.Opened(id);
