@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "boost/json/serialize.hpp"
 #include "edge/fields.h"
-#include "google/protobuf/util/json_util.h"
 #include "services/common/status/reason.h"
 #include "services/common/text/json.h"
 #include "services/common/text/views.h"
@@ -87,12 +86,13 @@ auto OneOf(Fields& fields, absl::string_view key, const Table& table) -> std::op
   return std::nullopt;
 }
 
-void ReadStruct(Fields& fields, absl::string_view key, google::protobuf::Struct& out) {
+/// A member that is an object, as JSON text.
+std::string ReadObject(Fields& fields, absl::string_view key) {
   const json::value* value = fields.Raw(key);
-  if (value == nullptr) return;
-  if (!value->is_object()) return fields.Wrong(key, "an object");
-  if (!google::protobuf::util::JsonStringToMessage(json::serialize(*value), &out).ok())
-    fields.Fault(key, "cannot be represented");
+  if (value == nullptr) return "";
+  if (value->is_object()) return json::serialize(*value);
+  fields.Wrong(key, "an object");
+  return "";
 }
 
 // ---- messages
@@ -256,7 +256,7 @@ void ReadTools(Fields& fields, ChatRequest& request, absl::Status& fault) {
       out.set_name(function.Required("name"));
       if (auto description = function.String("description")) out.set_description(*std::move(description));
       if (auto strict = function.Bool("strict")) out.set_strict(*strict);
-      ReadStruct(function, "parameters", *out.mutable_parameters());
+      out.set_parameters(ReadObject(function, "parameters"));
     }
   }
   if (auto parallel = fields.Bool("parallel_tool_calls")) request.set_parallel_tool_calls(*parallel);
@@ -291,7 +291,7 @@ void ReadResponseFormat(Fields& fields, ChatRequest& request, absl::Status& faul
   if (auto name = schema.String("name")) out.set_name(*std::move(name));
   if (auto description = schema.String("description")) out.set_description(*std::move(description));
   if (auto strict = schema.Bool("strict")) out.set_strict(*strict);
-  ReadStruct(schema, "schema", *out.mutable_schema());
+  out.set_schema(ReadObject(schema, "schema"));
 }
 
 void ReadReasoning(Fields& fields, ChatRequest& request, absl::Status& fault) {

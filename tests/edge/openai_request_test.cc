@@ -50,7 +50,7 @@ TEST(ParseChatCompletion, EveryFieldHasItsPlace) {
            Row{R"("web_search":false)", "web_search { enabled: false }"},
            Row{R"("response_format":{"type":"json_object"})", "response_format { kind: KIND_JSON_OBJECT }"},
            Row{R"("tools":[{"type":"function","function":{"name":"f","strict":true}}],"tool_choice":"none")",
-               R"(tools { name: "f" parameters { } strict: true } tool_choice { mode: MODE_NONE })"},
+               R"(tools { name: "f" strict: true } tool_choice { mode: MODE_NONE })"},
            Row{R"("tool_choice":{"type":"function","function":{"name":"f"}})",
                R"(tool_choice { mode: MODE_NAMED name: "f" })"},
            Row{R"("parallel_tool_calls":false)", "parallel_tool_calls: false"},
