@@ -46,8 +46,8 @@ absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, 
   auto edge = std::make_unique<EdgeHost>();
   edge->host_ = config.server.host;
   EdgeService::Options options;
-  options.completions.request_limit = config.server.request_limit;
-  options.completions.heartbeat = config.server.heartbeat;
+  options.turn.request_limit = config.server.request_limit;
+  options.turn.heartbeat = config.server.heartbeat;
   options.max_in_flight = config.server.max_in_flight;
   options.loopback_only = loopback;
   edge->service_ = std::make_unique<EdgeService>(chat, options, SystemClock::Get(), SystemRandom::Get());

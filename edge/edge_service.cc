@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "edge/api.h"
 #include "edge/error_body.h"
 #include "edge/origin_guard.h"
 #include "services/common/log/log.h"
@@ -16,7 +17,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr absl::string_view kCompletions = "/v1/chat/completions";
 constexpr absl::string_view kModels = "/v1/models";
 constexpr absl::string_view kHealth = "/healthz";
 constexpr absl::string_view kReadiness = "/readyz";
@@ -24,7 +24,7 @@ constexpr absl::Duration kReadyLimit = absl::Seconds(2);
 
 /// The method of a path; empty for a path that does not exist.
 absl::string_view MethodOf(absl::string_view path) {
-  if (path == kCompletions) return "POST";
+  if (FindApi(path) != nullptr) return "POST";
   if (path == kModels || path == kHealth || path == kReadiness || absl::StartsWith(path, absl::StrCat(kModels, "/")))
     return "GET";
   return "";
@@ -40,7 +40,7 @@ asio::awaitable<void> SendJson(HttpResponder& responder, HttpHeaders headers, in
 asio::awaitable<void> SendError(HttpResponder& responder, HttpHeaders headers, const absl::Status& status,
                                 RequestRecord& record) {
   record.status = status;
-  ErrorAnswer answer = MakeErrorAnswer(status);
+  ErrorAnswer answer = MakeErrorAnswer(status, record.error_form, headers.Get("x-request-id"));
   record.http_status = answer.http_status;
   for (const auto& [name, value] : headers) answer.headers.Add(name, value);
   co_await responder.Send(answer.http_status, std::move(answer.headers), std::move(answer.body));
@@ -89,6 +89,7 @@ asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpRespond
   headers.Add("x-request-id", context.request_id);
 
   RequestRecord record;
+  record.error_form = ErrorFormOf(request.path);
   const bool probe = request.path == kHealth || request.path == kReadiness;
   co_await Route(request, responder, context, std::move(headers), record);
   if (probe) co_return;
@@ -139,16 +140,19 @@ asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpRespond
     co_return;
   }
   if (method.empty()) {
-    std::string body = HttpErrorBody(404, absl::StrCat("There is nothing at ", request.path.substr(0, 200),
-                                                       ". The API is under /v1: /v1/chat/completions, /v1/models."));
+    std::string body = HttpErrorBody(404,
+                                     absl::StrCat("There is nothing at ", request.path.substr(0, 200),
+                                                  ". The API is under /v1: /v1/chat/completions, /v1/completions, "
+                                                  "/v1/responses, /v1/messages, /v1/models."),
+                                     record.error_form, context.request_id);
     co_await SendJson(responder, std::move(headers), 404, std::move(body), record);
     co_return;
   }
   const bool head = request.method == "HEAD" && method == "GET";  // the server leaves the body out
   if (request.method != method && !head) {
     headers.Add("Allow", absl::StrCat(method, method == "GET" ? ", HEAD, OPTIONS" : ", OPTIONS"));
-    std::string body =
-        request.method == "HEAD" ? "" : HttpErrorBody(405, absl::StrCat("Use ", method, " for ", request.path, "."));
+    const std::string what = absl::StrCat("Use ", method, " for ", request.path, ".");
+    std::string body = request.method == "HEAD" ? "" : HttpErrorBody(405, what, record.error_form, context.request_id);
     co_await SendJson(responder, std::move(headers), 405, std::move(body), record);
     co_return;
   }
@@ -162,9 +166,8 @@ asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpRespond
     co_await SendError(responder, std::move(headers), busy, record);
     co_return;
   }
-  std::string id = absl::StrCat("chatcmpl-", random_.NextHex(24));
-  co_await ServeChatCompletion(request, responder, chat_, context, options_.completions, clock_, std::move(id),
-                               std::move(headers), record);
+  co_await ServeApi(*FindApi(request.path), request, responder, chat_, context, options_.turn, clock_, random_,
+                    std::move(headers), record);
 }
 
 asio::awaitable<void> EdgeService::Models(HttpServerRequest& request, HttpResponder& responder,

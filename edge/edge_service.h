@@ -10,7 +10,7 @@
 #include <string>
 
 #include "edge/chat_client.h"
-#include "edge/chat_completions.h"
+#include "edge/turn.h"
 #include "services/common/http/http_server.h"
 #include "services/common/time/random.h"
 
@@ -19,7 +19,7 @@ namespace switchyard {
 class EdgeService {
  public:
   struct Options {
-    ChatCompletionsOptions completions = {};
+    TurnOptions turn = {};
     int max_in_flight = 4096;
     bool loopback_only = true;  // by Host and Origin
   };

@@ -28,14 +28,7 @@ using chat::v1::ToolChoice;
 
 namespace {
 
-constexpr size_t kMaxIgnored = 32;
-constexpr size_t kMaxIgnoredName = 64;
-
-template <typename Enum>
-struct Word {
-  absl::string_view word;
-  Enum value;
-};
+constexpr int64_t kMaxChoices = 8;
 
 constexpr std::array kRoles = {
     Word<Role>{"system", Role::ROLE_SYSTEM}, Word<Role>{"developer", Role::ROLE_SYSTEM},
@@ -97,14 +90,14 @@ std::string ReadObject(Fields& fields, absl::string_view key) {
 
 // ---- messages
 
-void ReadImage(Fields& part, absl::Status& fault, chat::v1::Image& image) {
+void ReadImage(Fields& part, Reading& reading, chat::v1::Image& image) {
   const json::value* inner = part.Raw("image_url");
   if (inner == nullptr) return part.Fault("image_url", "is missing");
   std::string url;
   if (inner->is_string()) {
     url = std::string(ToAbsl(inner->get_string()));
   } else {
-    Fields object(JsonReader(*inner, part.PathOf("image_url")), fault);
+    Fields object(JsonReader(*inner, part.PathOf("image_url")), reading);
     url = object.Required("url");
     if (auto detail = object.String("detail")) image.set_detail(*std::move(detail));
   }
@@ -124,17 +117,17 @@ void ReadImage(Fields& part, absl::Status& fault, chat::v1::Image& image) {
   image.set_data(std::move(data));
 }
 
-void ReadFile(Fields& part, absl::Status& fault, chat::v1::File& file) {
+void ReadFile(Fields& part, Reading& reading, chat::v1::File& file) {
   const json::value* inner = part.Raw("file");
   if (inner == nullptr) return part.Fault("file", "is missing");
-  Fields object(JsonReader(*inner, part.PathOf("file")), fault);
+  Fields object(JsonReader(*inner, part.PathOf("file")), reading);
   if (auto id = object.String("file_id")) file.set_file_id(*std::move(id));
   if (auto name = object.String("filename")) file.set_filename(*std::move(name));
   if (auto data = object.String("file_data")) file.set_data(*std::move(data));
 }
 
-void ReadPart(const json::value& value, std::string path, Message& message, absl::Status& fault) {
-  Fields part(JsonReader(value, std::move(path)), fault);
+void ReadPart(const json::value& value, std::string path, Message& message, Reading& reading) {
+  Fields part(JsonReader(value, std::move(path)), reading);
   const std::string type = part.Required("type");
   if (!part.ok()) return;
   if (type == "text" || type == "input_text" || type == "output_text") {
@@ -142,9 +135,9 @@ void ReadPart(const json::value& value, std::string path, Message& message, absl
   } else if (type == "refusal") {
     message.set_refusal(part.Required("refusal"));
   } else if (type == "image_url") {
-    ReadImage(part, fault, *message.add_parts()->mutable_image());
+    ReadImage(part, reading, *message.add_parts()->mutable_image());
   } else if (type == "file") {
-    ReadFile(part, fault, *message.add_parts()->mutable_file());
+    ReadFile(part, reading, *message.add_parts()->mutable_file());
   } else if (type == "input_audio") {
     message.add_parts()->mutable_audio();
   } else {
@@ -152,7 +145,7 @@ void ReadPart(const json::value& value, std::string path, Message& message, absl
   }
 }
 
-void ReadContent(Fields& fields, Message& message, absl::Status& fault) {
+void ReadContent(Fields& fields, Message& message, Reading& reading) {
   const json::value* content = fields.Raw("content");
   if (content == nullptr) return;
   if (content->is_string()) {
@@ -162,52 +155,52 @@ void ReadContent(Fields& fields, Message& message, absl::Status& fault) {
   if (!content->is_array()) return fields.Wrong("content", "a string or a list of parts");
   const auto& parts = content->get_array();
   for (size_t i = 0; i < parts.size() && fields.ok(); ++i)
-    ReadPart(parts[i], absl::StrCat(fields.PathOf("content"), "[", i, "]"), message, fault);
+    ReadPart(parts[i], absl::StrCat(fields.PathOf("content"), "[", i, "]"), message, reading);
 }
 
-void ReadFunctionCall(const json::value& value, std::string path, chat::v1::ToolCall& call, absl::Status& fault) {
-  Fields function(JsonReader(value, std::move(path)), fault);
+void ReadFunctionCall(const json::value& value, std::string path, chat::v1::ToolCall& call, Reading& reading) {
+  Fields function(JsonReader(value, std::move(path)), reading);
   call.set_name(function.Required("name"));
   if (auto arguments = function.String("arguments")) call.set_arguments(*std::move(arguments));
 }
 
-void ReadToolCalls(Fields& fields, Message& message, absl::Status& fault) {
+void ReadToolCalls(Fields& fields, Message& message, Reading& reading) {
   if (const json::value* call = fields.Raw("function_call")) {
-    ReadFunctionCall(*call, fields.PathOf("function_call"), *message.add_tool_calls(), fault);
+    ReadFunctionCall(*call, fields.PathOf("function_call"), *message.add_tool_calls(), reading);
   }
   const json::value* calls = fields.Raw("tool_calls");
   if (calls == nullptr) return;
   if (!calls->is_array()) return fields.Wrong("tool_calls", "a list");
   for (size_t i = 0; i < calls->get_array().size() && fields.ok(); ++i) {
-    Fields call(JsonReader(calls->get_array()[i], absl::StrCat(fields.PathOf("tool_calls"), "[", i, "]")), fault);
+    Fields call(JsonReader(calls->get_array()[i], absl::StrCat(fields.PathOf("tool_calls"), "[", i, "]")), reading);
     chat::v1::ToolCall& out = *message.add_tool_calls();
     if (auto id = call.String("id")) out.set_id(*std::move(id));
     const json::value* function = call.Raw("function");
     if (function == nullptr) return call.Fault("function", "is missing");
-    ReadFunctionCall(*function, call.PathOf("function"), out, fault);
+    ReadFunctionCall(*function, call.PathOf("function"), out, reading);
   }
 }
 
-void ReadMessage(const json::value& value, std::string path, Message& message, absl::Status& fault) {
-  Fields fields(JsonReader(value, std::move(path)), fault);
+void ReadMessage(const json::value& value, std::string path, Message& message, Reading& reading) {
+  Fields fields(JsonReader(value, std::move(path)), reading);
   fields.Required("role");
   if (auto role = OneOf(fields, "role", kRoles)) message.set_role(*role);
-  ReadContent(fields, message, fault);
-  ReadToolCalls(fields, message, fault);
+  ReadContent(fields, message, reading);
+  ReadToolCalls(fields, message, reading);
   if (auto name = fields.String("name")) message.set_name(*std::move(name));
   if (auto id = fields.String("tool_call_id")) message.set_tool_call_id(*std::move(id));
   if (auto refusal = fields.String("refusal")) message.set_refusal(*std::move(refusal));
   if (auto reasoning = fields.String("reasoning_content")) message.set_reasoning(*std::move(reasoning));
 }
 
-void ReadMessages(Fields& fields, ChatRequest& request, absl::Status& fault) {
+void ReadMessages(Fields& fields, ChatRequest& request, Reading& reading) {
   const json::value* messages = fields.Raw("messages");
   if (!fields.ok()) return;
   if (messages == nullptr) return fields.Fault("messages", "is missing");
   if (!messages->is_array()) return fields.Wrong("messages", "a list of messages");
   const auto& list = messages->get_array();
   for (size_t i = 0; i < list.size() && fields.ok(); ++i)
-    ReadMessage(list[i], absl::StrCat("messages[", i, "]"), *request.add_messages(), fault);
+    ReadMessage(list[i], absl::StrCat("messages[", i, "]"), *request.add_messages(), reading);
 }
 
 // ---- options
@@ -243,15 +236,15 @@ void ReadLimits(Fields& fields, ChatRequest& request) {
   if (older && *older < 1) fields.Fault("max_tokens", "must be at least 1");
 }
 
-void ReadTools(Fields& fields, ChatRequest& request, absl::Status& fault) {
+void ReadTools(Fields& fields, ChatRequest& request, Reading& reading) {
   if (const json::value* tools = fields.Raw("tools")) {
     if (!tools->is_array()) return fields.Wrong("tools", "a list of tools");
     for (size_t i = 0; i < tools->get_array().size() && fields.ok(); ++i) {
-      Fields tool(JsonReader(tools->get_array()[i], absl::StrCat("tools[", i, "]")), fault);
+      Fields tool(JsonReader(tools->get_array()[i], absl::StrCat("tools[", i, "]")), reading);
       if (tool.Required("type") != "function") return tool.Fault("type", "must be function");
       const json::value* value = tool.Raw("function");
       if (value == nullptr) return tool.Fault("function", "is missing");
-      Fields function(JsonReader(*value, tool.PathOf("function")), fault);
+      Fields function(JsonReader(*value, tool.PathOf("function")), reading);
       auto& out = *request.add_tools();
       out.set_name(function.Required("name"));
       if (auto description = function.String("description")) out.set_description(*std::move(description));
@@ -266,19 +259,19 @@ void ReadTools(Fields& fields, ChatRequest& request, absl::Status& fault) {
     if (auto mode = OneOf(fields, "tool_choice", kToolChoices)) request.mutable_tool_choice()->set_mode(*mode);
     return;
   }
-  Fields object(JsonReader(*choice, "tool_choice"), fault);
+  Fields object(JsonReader(*choice, "tool_choice"), reading);
   const json::value* function = object.Raw("function");
   if (object.Required("type") != "function" || function == nullptr)
     return object.Fault("type", "must be function, with a function's name");
-  Fields named(JsonReader(*function, "tool_choice.function"), fault);
+  Fields named(JsonReader(*function, "tool_choice.function"), reading);
   request.mutable_tool_choice()->set_mode(ToolChoice::MODE_NAMED);
   request.mutable_tool_choice()->set_name(named.Required("name"));
 }
 
-void ReadResponseFormat(Fields& fields, ChatRequest& request, absl::Status& fault) {
+void ReadResponseFormat(Fields& fields, ChatRequest& request, Reading& reading) {
   const json::value* value = fields.Raw("response_format");
   if (value == nullptr) return;
-  Fields format(JsonReader(*value, "response_format"), fault);
+  Fields format(JsonReader(*value, "response_format"), reading);
   format.Required("type");
   auto& out = *request.mutable_response_format();
   if (auto kind = OneOf(format, "type", kResponseFormats)) out.set_kind(*kind);
@@ -287,28 +280,28 @@ void ReadResponseFormat(Fields& fields, ChatRequest& request, absl::Status& faul
     if (out.kind() == ResponseFormat::KIND_JSON_SCHEMA) format.Fault("json_schema", "is missing");
     return;
   }
-  Fields schema(JsonReader(*inner, "response_format.json_schema"), fault);
+  Fields schema(JsonReader(*inner, "response_format.json_schema"), reading);
   if (auto name = schema.String("name")) out.set_name(*std::move(name));
   if (auto description = schema.String("description")) out.set_description(*std::move(description));
   if (auto strict = schema.Bool("strict")) out.set_strict(*strict);
   out.set_schema(ReadObject(schema, "schema"));
 }
 
-void ReadReasoning(Fields& fields, ChatRequest& request, absl::Status& fault) {
+void ReadReasoning(Fields& fields, ChatRequest& request, Reading& reading) {
   auto& reasoning = *request.mutable_reasoning();
   if (const json::value* value = fields.Raw("reasoning"); value != nullptr && value->is_object()) {
-    Fields object(JsonReader(*value, "reasoning"), fault);
+    Fields object(JsonReader(*value, "reasoning"), reading);
     if (auto effort = OneOf(object, "effort", kEfforts)) reasoning.set_effort(*effort);
   }
   if (auto effort = OneOf(fields, "reasoning_effort", kEfforts)) reasoning.set_effort(*effort);
   if (auto format = OneOf(fields, "reasoning_format", kFormats)) reasoning.set_format(*format);
 }
 
-void ReadWebSearch(Fields& fields, ChatRequest& request, absl::Status& fault) {
+void ReadWebSearch(Fields& fields, ChatRequest& request, Reading& reading) {
   auto& search = *request.mutable_web_search();
   if (const json::value* value = fields.Raw("web_search_options")) {
     search.set_enabled(true);
-    Fields options(JsonReader(*value, "web_search_options"), fault);
+    Fields options(JsonReader(*value, "web_search_options"), reading);
     if (auto size = options.String("search_context_size")) search.set_context_size(*std::move(size));
     options.Raw("user_location");
   }
@@ -365,16 +358,36 @@ void ReadUnsupported(Fields& fields, ChatRequest& request) {
         AddUnsupported(request, "modalities", "only text can be answered with");
     }
   }
-  if (const auto n = fields.Int("n")) {
-    if (*n < 1 || *n > 128) return fields.Fault("n", "must be from 1 to 128");
-    if (*n > 1) AddUnsupported(request, "n", "one answer a request is what can be had for now");
-  }
 }
 
 // Accepted and without effect here: how OpenAI bills, stores or caches is of no meaning to a relay.
 constexpr std::array<absl::string_view, 8> kNeutral = {
     "store",         "service_tier",        "verbosity",           "prompt_cache_key", "prompt_cache_retention",
     "function_call", "include_obfuscation", "chat_template_kwargs"};
+
+void ReadCall(const json::value& body, ChatCompletionCall& call, Reading& reading) {
+  ChatRequest& request = call.request;
+  Fields fields(JsonReader(body), reading);
+  request.set_model(fields.Required("model"));
+  ReadMessages(fields, request, reading);
+  call.stream = fields.Bool("stream").value_or(false);
+  if (const json::value* options = fields.Raw("stream_options")) {
+    Fields inner(JsonReader(*options, "stream_options"), reading);
+    call.include_usage = inner.Bool("include_usage").value_or(false);
+    if (!call.stream && inner.ok()) fields.Fault("stream_options", "is allowed only with stream: true");
+  }
+  ReadSampling(fields, request);
+  ReadStop(fields, request);
+  ReadLimits(fields, request);
+  ReadTools(fields, request, reading);
+  ReadResponseFormat(fields, request, reading);
+  ReadReasoning(fields, request, reading);
+  ReadWebSearch(fields, request, reading);
+  ReadCaller(fields, request);
+  ReadUnsupported(fields, request);
+  call.n = static_cast<int>(fields.Int("n", 1, kMaxChoices).value_or(1));
+  for (const absl::string_view name : kNeutral) fields.Raw(name);
+}
 
 }  // namespace
 
@@ -389,32 +402,10 @@ absl::StatusOr<ChatCompletionCall> ParseChatCompletion(absl::string_view body) {
                      absl::StrCat("The request body must be a JSON object; it is ", KindName(*value), "."));
   }
   ChatCompletionCall call;
-  ChatRequest& request = call.request;
-  absl::Status fault;
-  Fields fields(JsonReader(*value), fault);
-  request.set_model(fields.Required("model"));
-  ReadMessages(fields, request, fault);
-  call.stream = fields.Bool("stream").value_or(false);
-  if (const json::value* options = fields.Raw("stream_options")) {
-    Fields inner(JsonReader(*options, "stream_options"), fault);
-    call.include_usage = inner.Bool("include_usage").value_or(false);
-    if (!call.stream && inner.ok()) fields.Fault("stream_options", "is allowed only with stream: true");
-  }
-  ReadSampling(fields, request);
-  ReadStop(fields, request);
-  ReadLimits(fields, request);
-  ReadTools(fields, request, fault);
-  ReadResponseFormat(fields, request, fault);
-  ReadReasoning(fields, request, fault);
-  ReadWebSearch(fields, request, fault);
-  ReadCaller(fields, request);
-  ReadUnsupported(fields, request);
-  for (const absl::string_view name : kNeutral) fields.Raw(name);
-  if (!fault.ok()) return fault;
-  for (std::string& name : fields.Unknown()) {
-    if (static_cast<size_t>(request.ignored_fields_size()) == kMaxIgnored) break;
-    request.add_ignored_fields(name.substr(0, kMaxIgnoredName));
-  }
+  Reading reading;
+  ReadCall(*value, call, reading);
+  if (!reading.fault.ok()) return reading.fault;
+  for (const std::string& name : reading.ignored) call.request.add_ignored_fields(name);
   return call;
 }
 

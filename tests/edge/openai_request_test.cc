@@ -66,9 +66,8 @@ TEST(ParseChatCompletion, EveryFieldHasItsPlace) {
 }
 
 TEST(ParseChatCompletion, WhatCannotBeHonouredIsListed) {
-  for (const char* field :
-       {R"("logprobs":true)", R"("top_logprobs":2)", R"("logit_bias":{"5":1})", R"("audio":{"voice":"x"})", R"("n":2)",
-        R"("modalities":["text","audio"])", R"("prediction":{})"}) {
+  for (const char* field : {R"("logprobs":true)", R"("top_logprobs":2)", R"("logit_bias":{"5":1})",
+                            R"("audio":{"voice":"x"})", R"("modalities":["text","audio"])", R"("prediction":{})"}) {
     ASSERT_EQ(Parsed(field).unsupported_size(), 1) << field;
     EXPECT_NE(Parsed(field).unsupported(0).why(), "") << field;
   }
@@ -87,6 +86,7 @@ TEST(ParseChatCompletion, FaultsNameTheirField) {
            Row{R"("max_tokens":1.5)", "max_tokens"},
            Row{R"("max_tokens":0)", "max_tokens"},
            Row{R"("n":0)", "n"},
+           Row{R"("n":9)", "n"},
            Row{R"("reasoning_effort":"very")", "reasoning_effort"},
            Row{R"("reasoning_format":"x")", "reasoning_format"},
            Row{R"("tools":{})", "tools"},
@@ -126,6 +126,11 @@ TEST(ParseChatCompletion, MessagesOfEveryKind) {
   EXPECT_EQ(messages[3].tool_call_id(), "c");
   EXPECT_EQ(messages[4].reasoning(), "why");
   EXPECT_EQ(messages[4].refusal(), "no");
+}
+
+TEST(ParseChatCompletion, SeveralChoices) {
+  EXPECT_EQ(ParseChatCompletion(Body(""))->n, 1);
+  EXPECT_EQ(ParseChatCompletion(Body(R"("n":8)"))->n, 8);
 }
 
 TEST(ParseChatCompletion, StreamAndItsOptions) {
