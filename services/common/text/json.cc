@@ -105,7 +105,6 @@ std::string FaultOf(const json::error_code& error, absl::string_view text, size_
 
 absl::StatusOr<json::value> ParseJson(absl::string_view text, bool unique_keys) {
   constexpr int64_t kQuotedKey = 64;
-  if (!IsValidUtf8(text)) return absl::InvalidArgumentError("it is not valid UTF-8");
   json::parse_options options;
   options.max_depth = kMaxDepth;
   json::error_code error;
@@ -114,6 +113,8 @@ absl::StatusOr<json::value> ParseJson(absl::string_view text, bool unique_keys) 
     json::parser parser({}, options);
     const size_t offset = parser.write_some(text.data(), text.size(), error);
     if (!error && offset < text.size()) error = json::error::extra_data;
+    // The parser takes no invalid UTF-8 either; it only does not say so.
+    if (error && !IsValidUtf8(text)) return absl::InvalidArgumentError("it is not valid UTF-8");
     if (error) return absl::InvalidArgumentError(FaultOf(error, text, offset));
     value = parser.release();
   } catch (const std::exception&) {
