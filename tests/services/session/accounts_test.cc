@@ -238,7 +238,7 @@ TEST_F(AccountsTest, AnOpenFailureLeavesTheJournalAndADefiniteOneSettlesIt) {
 }
 
 TEST_F(AccountsTest, HowLongALimitCanBeDependsOnThePlatform) {
-  config_.accounts.push_back({"metaso", "metaso", Secret("uid-sid")});
+  config_.accounts.push_back({"metaso", "metaso", Secret("65f0c0ffee5eed0000000001-0f1e2d3c4b5a69788796a5b400000001")});
   Start();
   ReportOutcome limited;
   limited.set_outcome(ReportOutcome::OUTCOME_RATE_LIMITED);
