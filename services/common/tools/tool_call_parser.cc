@@ -847,15 +847,11 @@ void ToolCallParser::Botch(absl::string_view why, Pieces& out) {
     state_ = State::kBotched;
     return;
   }
-  // Somebody speaks of calls: only the tag itself was read, and another may come.
+  // Somebody speaks of calls: nothing but tags and a word were read, and a call may come yet.
   state_ = State::kText;
-  const bool again = raw.size() > 1 && absl::EndsWith(raw, "<");
-  if (again) raw.pop_back();
-  ForEachCodePoint(raw, [&](absl::string_view c) {
-    if (run_ != 0 && (c.size() != 1 || c[0] != run_)) EndRun();
-    TextOut(c, out);
-  });
-  if (again) InText("<", out);
+  const size_t bracket = raw.find('<') + 1;
+  ForEachCodePoint(absl::string_view(raw).substr(0, bracket), [&](absl::string_view c) { TextOut(c, out); });
+  ForEachCodePoint(absl::string_view(raw).substr(bracket), [&](absl::string_view c) { Step(c, out); });
 }
 
 void ToolCallParser::EndInside(bool truncated, Pieces& out) {
@@ -871,7 +867,7 @@ void ToolCallParser::EndInside(bool truncated, Pieces& out) {
   }
   if (whole) {
     pending_ |= state != State::kAfter;
-    Confirm(out);
+    if (Confirm(out)) Over(false);
     return;
   }
   if (truncated && call_ && call_->begun) {
@@ -886,7 +882,8 @@ void ToolCallParser::Finish(bool truncated, Pieces& out) {
   if (!partial_.empty()) Step(std::exchange(partial_, ""), out);
   if (state_ == State::kLead) ReleaseWhole(out);
   if (state_ == State::kWhole) FinishWhole(truncated, out);
-  if (state_ != State::kText && state_ != State::kBotched && state_ != State::kOver) EndInside(truncated, out);
+  // What turns out to be text may hold what opens another block.
+  while (state_ != State::kText && state_ != State::kBotched && state_ != State::kOver) EndInside(truncated, out);
   if (state_ != State::kText) return;
   ReleaseCandidate(out);
   Add(Kind::kText, std::exchange(space_, ""), out);
