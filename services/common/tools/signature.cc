@@ -153,10 +153,10 @@ std::string SignatureOf(const chat::v1::Tool& tool, bool brief) {
   TypeWriter writer(brief);
   writer.TypeOf(*schema);
   const std::vector<std::string> members = writer.MembersOf(schema->get_object(), true);
-  if (!writer.ok() || Contains(writer.TypeOf(*schema), "[name]") || FindMember(*schema, {"anyOf"}) != nullptr ||
-      FindMember(*schema, {"oneOf"}) != nullptr) {
-    return absl::StrCat(out, "\n  arguments by this JSON Schema: ", json::serialize(*schema));
-  }
+  const json::value* others = FindMember(*schema, {"additionalProperties"});
+  const bool ties = (others != nullptr && others->is_object()) || FindMember(*schema, {"anyOf"}) != nullptr ||
+                    FindMember(*schema, {"oneOf"}) != nullptr;
+  if (!writer.ok() || ties) return absl::StrCat(out, "\n  arguments by this JSON Schema: ", json::serialize(*schema));
   if (members.empty()) return absl::StrCat(out, "\n  (no arguments)");
   for (const std::string& member : members) absl::StrAppend(&out, "\n  ", member);
   return out;
