@@ -267,7 +267,7 @@ asio::awaitable<bool> Connection::ReadBody(Parser& parser, Next& next) {
     auto stop = idle.OnEnd([this] { socket_.cancel(); });
     auto [error, n] = co_await http::async_read_some(socket_, buffer_, parser, kTuple);
     received += n;
-    if (!error && !idle.ended()) continue;
+    if (!error && (!idle.ended() || parser.is_done())) continue;
     if (error == http::error::body_limit) {
       next = co_await Refuse(413, "The request body is too large.");
     } else if (idle.ended()) {
