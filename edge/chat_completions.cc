@@ -6,8 +6,6 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
 #include "edge/completion_writer.h"
 #include "edge/error_body.h"
@@ -199,35 +197,16 @@ class Completion {
   RequestRecord& record_;
 };
 
-absl::Status CheckMediaType(const HttpHeaders& headers) {
-  const auto type = headers.Find("content-type");
-  if (!type || type->empty()) return absl::OkStatus();
-  const std::string media = absl::AsciiStrToLower(absl::StripAsciiWhitespace(type->substr(0, type->find(';'))));
-  if (media == "application/json" || absl::EndsWith(media, "+json")) return absl::OkStatus();
-  return absl::InvalidArgumentError("The request body must be JSON: send Content-Type: application/json.");
-}
-
-asio::awaitable<void> Refuse(HttpResponder& responder, HttpHeaders headers, int http_status, const absl::Status& status,
-                             RequestRecord& record) {
-  record.status = status;
-  record.http_status = http_status;
-  headers.Add("Content-Type", "application/json");
-  std::string body = HttpErrorBody(http_status, status.message());
-  co_await responder.Send(http_status, std::move(headers), std::move(body));
-}
-
 }  // namespace
 
 asio::awaitable<void> ServeChatCompletion(HttpServerRequest& request, HttpResponder& responder, ChatClient& chat,
-                                          const CallContext& context, const ChatCompletionsOptions& options,
-                                          const Clock& clock, std::string id, HttpHeaders headers,
-                                          RequestRecord& record) {
-  constexpr int kUnsupportedMediaType = 415;
-  if (const absl::Status media = CheckMediaType(request.headers); !media.ok()) {
-    co_await Refuse(responder, std::move(headers), kUnsupportedMediaType, media, record);
-    co_return;
-  }
+                                          const Caller& caller, const CallContext& context,
+                                          const ChatCompletionsOptions& options, const Clock& clock, std::string id,
+                                          HttpHeaders headers, RequestRecord& record) {
   auto parsed = ParseChatCompletion(request.body);
+  if (parsed.ok()) {
+    if (absl::Status admitted = caller.Admit(parsed->request); !admitted.ok()) parsed = std::move(admitted);
+  }
   request.body = std::string();  // it may be large, and the turn long
   const absl::Status late =
       MakeError(Reason::REASON_DEADLINE, "the request took longer than this relay allows", {.cause = "request_limit"});

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "boost/asio/awaitable.hpp"
+#include "edge/api_keys.h"
 #include "edge/chat_client.h"
 #include "services/common/http/http_server.h"
 #include "services/common/rpc/call_context.h"
@@ -30,8 +31,8 @@ struct ChatCompletionsOptions {
 
 /// Answers `request`. @param headers go with every answer. @param id of the completion: "chatcmpl-…".
 boost::asio::awaitable<void> ServeChatCompletion(HttpServerRequest& request, HttpResponder& responder, ChatClient& chat,
-                                                 const CallContext& context, const ChatCompletionsOptions& options,
-                                                 const Clock& clock, std::string id, HttpHeaders headers,
-                                                 RequestRecord& record);
+                                                 const Caller& caller, const CallContext& context,
+                                                 const ChatCompletionsOptions& options, const Clock& clock,
+                                                 std::string id, HttpHeaders headers, RequestRecord& record);
 
 }  // namespace switchyard

@@ -100,9 +100,9 @@ Relay::Relay(const SimulatedPlatforms& platforms, Variables more, std::string st
   Variables variables = std::move(more);
   for (const auto& [name, value] : RelayVariables(platforms, state_dir_)) variables.emplace(name, value);
   std::erase_if(variables, [](const auto& variable) { return variable.second.empty(); });
-  process_ = std::make_unique<Process>(std::vector<std::string>{"deploy/all_in_one/switchyard", "--listen",
-                                                                "127.0.0.1:0", "--env-file", "/nonexistent/.env"},
-                                       variables);
+  process_ = std::make_unique<Process>(
+      std::vector<std::string>{"deploy/all_in_one/switchyard", "--listen", "127.0.0.1:0", "--env-file", "/dev/null"},
+      variables);
   port_ = process_->PortAfter("serving HTTP on http://127.0.0.1:");
   grpc_port_ = process_->PortAfter("ChatService) on 127.0.0.1:");
 }
