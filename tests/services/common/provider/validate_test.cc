@@ -7,7 +7,6 @@
 
 #include "services/common/catalogue/catalogue.h"
 #include "services/common/provider/retry_budget.h"
-#include "services/common/provider/tokens.h"
 #include "services/common/status/reason.h"
 
 namespace switchyard {
@@ -99,18 +98,6 @@ TEST(ResolveModel, ByExactIdAlone) {
   EXPECT_TRUE(FindModel("deepseek-r1")->reasoning);
   EXPECT_EQ(FindModel("deepseek-v4-pro")->upstream, "expert");
   EXPECT_TRUE(FindModel("deepseek-v4-pro-search")->web_search);
-}
-
-TEST(Tokens, GrowWithTheTextAndDoNotDependOnPieces) {
-  const std::string text = "Hello, world! 123456 你好世界 antidisestablishmentarianism";
-  for (size_t at = 0; at <= 20; ++at) {
-    TokenEstimate estimate;
-    estimate.Add(text.substr(0, at));
-    estimate.Add(text.substr(at));
-    EXPECT_EQ(estimate.tokens(), EstimateTokens(text)) << at;
-  }
-  EXPECT_EQ(EstimateTokens(""), 0);
-  EXPECT_EQ(EstimateTokens("你好世界"), 3);
 }
 
 TEST(RetryBudget, IsATenthOfTheRequests) {
