@@ -17,17 +17,22 @@
 //
 // A line of a message that looks like such a heading is moved off the margin by one space, so nobody can forge a turn.
 // Earlier reasoning is left out; tool calls and results are rendered as text. A picture is rendered as the words
-// "[Image 1]", counted over the whole prompt; it travels beside the text.
+// "[Image 1]", counted over the whole prompt; it travels beside the text. Control characters are dropped, see
+// CleanText().
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "services/common/provider/prompt_image.h"
 #include "switchyard/chat/v1/chat.pb.h"
 
 namespace switchyard {
+
+/// What of a text reaches a platform: all but control characters. A line break of any kind is LF; tabs stay.
+std::string CleanText(absl::string_view text);
 
 /// All of `request.messages`. INVALID_ARGUMENT naming the field if a part cannot be text.
 absl::StatusOr<std::string> FlattenHistory(const chat::v1::ChatRequest& request);

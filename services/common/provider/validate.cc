@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "services/common/provider/prompt.h"
 #include "services/common/status/reason.h"
 
 namespace switchyard {
@@ -12,7 +13,6 @@ namespace {
 using chat::v1::ChatRequest;
 using chat::v1::ContentPart;
 using chat::v1::Message;
-using chat::v1::ResponseFormat;
 using chat::v1::Role;
 
 constexpr int kMaxStops = 4;
@@ -69,8 +69,9 @@ absl::Status ValidateMessages(const ChatRequest& request, const ModelEntry& mode
     const Message& message = request.messages(i);
     if (auto status = ValidateMessage(message, i, model); !status.ok()) return status;
     if (message.role() != Role::ROLE_USER) continue;
-    has_user_text |= std::any_of(message.parts().begin(), message.parts().end(),
-                                 [](const ContentPart& part) { return !part.text().empty() || part.has_image(); });
+    has_user_text |= std::any_of(message.parts().begin(), message.parts().end(), [](const ContentPart& part) {
+      return part.has_image() || !CleanText(part.text()).empty();
+    });
   }
   if (!has_user_text) return Invalid("messages", "must hold at least one message of the user with some content");
   return absl::OkStatus();
@@ -96,14 +97,10 @@ absl::Status ValidateStops(const ChatRequest& request) {
 }
 
 absl::Status ValidateSupport(const ChatRequest& request, bool ignore) {
-  // Tools and enforced formats change what the answer is; ignoring them silently would give a wrong one, so these two
-  // are refused even where unsupported fields are ignored.
+  // Tools change what the answer is; ignoring them silently would give a wrong one, so they are refused even where
+  // unsupported fields are ignored.
   if (request.tools_size() > 0 && request.tool_choice().mode() != chat::v1::ToolChoice::MODE_NONE) {
     return Unsupported("tools", "tool calls are not supported yet");
-  }
-  const auto format = request.response_format().kind();
-  if (format != ResponseFormat::KIND_UNSPECIFIED && format != ResponseFormat::KIND_TEXT) {
-    return Unsupported("response_format", "only the type \"text\" is supported yet");
   }
   if (ignore) return absl::OkStatus();
   for (const auto& unsupported : request.unsupported()) return Unsupported(unsupported.field(), unsupported.why());

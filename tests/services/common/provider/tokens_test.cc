@@ -123,7 +123,9 @@ TEST(TokenEstimate, IsNotAbsurdElsewhere) {
            Row{"Χθες το βράδυ πήγαμε με φίλους σε ένα καινούργιο εστιατόριο δίπλα στη θάλασσα.", 33},
            Row{"เมื่อวานตอนเย็นเราไปร้านอาหารใหม่ริมทะเลกับเพื่อน อาหารอร่อยมากและบริการรวดเร็ว", 29},
            Row{"Tối qua chúng tôi đã đi cùng bạn bè đến một nhà hàng mới gần bến cảng.", 21},
-           Row{"🎉🎊😀😃😄👍🏽❤️🚀✨🔥👨‍👩‍👧‍👦🇨🇳🇩🇪🤖💡📚✅❌⚠️"
+           Row{"🎉🎊😀😃😄👍🏽❤️🚀✨🔥👨‍👩‍👧‍👦🇨🇳🇩🇪🤖💡📚✅❌"
+               "⚠"
+               "️"
                "🙏",
                49},
            Row{"H0D8ktokFpR1CXnubPWC8tXX0o4YM13gWrxUpKGqYbZXZ1lDCfuZxBbGpKpwG6K3Ws8CPjXcNcTkxYEYdRS9dQ==", 62},

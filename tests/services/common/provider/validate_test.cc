@@ -39,6 +39,7 @@ TEST(Validate, NamesTheField) {
       {"messages", [](ChatRequest& r) { r.clear_messages(); }},
       {"messages", [](ChatRequest& r) { r.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM); }},
       {"messages", [](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->set_text(""); }},
+      {"messages", [](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->set_text(std::string(2, '\0')); }},
       {"messages[0].role", [](ChatRequest& r) { r.mutable_messages(0)->clear_role(); }},
       {"messages[0].content", [](ChatRequest& r) { r.mutable_messages(0)->clear_parts(); }},
       {"messages[0].content[1]",
@@ -57,9 +58,6 @@ TEST(Validate, NamesTheField) {
       {"stop", [](ChatRequest& r) { r.add_stop(""); }},
       {"max_completion_tokens", [](ChatRequest& r) { r.set_max_output_tokens(0); }},
       {"tools", [](ChatRequest& r) { r.add_tools()->set_name("f"); }, Reason::REASON_UNSUPPORTED_PARAMETER},
-      {"response_format",
-       [](ChatRequest& r) { r.mutable_response_format()->set_kind(chat::v1::ResponseFormat::KIND_JSON_OBJECT); },
-       Reason::REASON_UNSUPPORTED_PARAMETER},
       {"logprobs", [](ChatRequest& r) { r.add_unsupported()->set_field("logprobs"); },
        Reason::REASON_UNSUPPORTED_PARAMETER},
   };
