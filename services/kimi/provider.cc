@@ -73,6 +73,7 @@ class Exchange {
     input.prompt = turn_.prompt();
     input.generation = turn_.model().upstream;
     input.thinking = turn_.thinking();
+    input.effort = turn_.request().reasoning().effort();
     input.search = turn_.web_search();
     chat_known_ = input.after.has_value();
     auto response = co_await Ask(input);

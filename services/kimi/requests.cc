@@ -54,6 +54,21 @@ json::object MessageOf(const ChatInput& input, const std::string& scenario) {
   return message;
 }
 
+// Source: protocol notes of Kimi, section 1.1. What "high" of the caller is to "low" and "high" of the platform is
+// ours.
+absl::string_view EffortOf(const ChatInput& input) {
+  if (!input.thinking) return "REASONING_EFFORT_NONE";
+  switch (input.effort) {
+    case chat::v1::ReasoningOptions::EFFORT_MAX:
+      return "REASONING_EFFORT_MAX";
+    case chat::v1::ReasoningOptions::EFFORT_MEDIUM:
+    case chat::v1::ReasoningOptions::EFFORT_HIGH:
+      return "REASONING_EFFORT_HIGH";
+    default:
+      return "REASONING_EFFORT_LOW";
+  }
+}
+
 }  // namespace
 
 std::string MessageRef::ToString() const { return absl::StrCat(chat, "@", message); }
@@ -86,7 +101,7 @@ HttpRequest Chat(const Settings& settings, const Account& account, const ChatInp
   if (settings.chat_form) {
     message["is_goal"] = false;
     options["enable_plugin"] = true;
-    options["reasoning_effort"] = input.thinking ? "REASONING_EFFORT_LOW" : "REASONING_EFFORT_NONE";
+    options["reasoning_effort"] = View(EffortOf(input));
     options["model"] = agent ? "k3-agent" : "k2d6-chat";
     body["project_id"] = "";
   } else if (agent) {

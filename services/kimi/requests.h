@@ -29,6 +29,7 @@ struct ChatInput {
   absl::string_view prompt = {};
   absl::string_view generation = {};
   bool thinking = false;
+  chat::v1::ReasoningOptions::Effort effort = {};  // how hard, as the caller puts it
   bool search = false;
   std::vector<std::string> files = {};  // ids of uploaded pictures
 };

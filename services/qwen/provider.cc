@@ -166,6 +166,13 @@ class Exchange {
 QwenProvider::QwenProvider(Settings settings, const ProviderTools& tools)
     : settings_(std::move(settings)), http_(tools.http), clock_(tools.clock), random_(tools.random) {}
 
+Abilities QwenProvider::abilities(const ModelEntry& model) const {
+  if (settings_.dialect == Dialect::kChat2) return {};
+  // The model's code alone says whether it thinks.
+  const bool twins = ModelCode(model.upstream, true) != ModelCode(model.upstream, false);
+  return {twins ? Ability::kChoice : Ability::kNever, Ability::kNever};
+}
+
 asio::awaitable<absl::StatusOr<FinishReason>> QwenProvider::Run(Turn& turn) {
   std::optional<MessageRef> before;
   if (!turn.conversation_ref().empty()) {

@@ -162,6 +162,11 @@ class Exchange {
 
 }  // namespace
 
+Abilities ZhipuProvider::abilities(const ModelEntry& model) const {
+  const bool choice = settings_.dialect == Dialect::kCurrent && model.upstream != "deep_research";
+  return {choice ? Ability::kChoice : Ability::kOwnWill, Ability::kChoice};
+}
+
 asio::awaitable<absl::StatusOr<FinishReason>> ZhipuProvider::Run(Turn& turn) {
   ConversationRef conversation;
   conversation.assistant = turn.model().upstream == "assistant" ? turn.request().model() : kAssistant;

@@ -167,7 +167,6 @@ Setting WholeOption(std::string& field, int64_t low, int64_t high) {
           ShowQuoted(field)};
 }
 
-// Short ones can be guessed, and an empty one would be a key that everybody has.
 Setting Names(std::vector<std::string>& field) {
   return {[&field](const std::string& text) -> std::string {
             field = absl::StrSplit(text, absl::ByAnyChar(", "), absl::SkipEmpty());
@@ -177,6 +176,7 @@ Setting Names(std::vector<std::string>& field) {
           /*list=*/true};
 }
 
+// Short ones can be guessed, and an empty one would be a key that everybody has.
 Setting KeyList(std::vector<Secret>& field) {
   return {[&field](const std::string& text) -> std::string {
             constexpr size_t kShortest = 16;

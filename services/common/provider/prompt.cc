@@ -39,7 +39,10 @@ bool LooksLikeHeading(absl::string_view line) {
   return false;
 }
 
-void AppendEscaped(absl::string_view text, std::string& out) {
+// Cleaned first: a heading may hide behind a character that is dropped.
+void AppendEscaped(absl::string_view raw, std::string& out) {
+  const std::string cleaned = CleanText(raw);
+  absl::string_view text = cleaned;
   while (true) {
     const size_t end = text.find('\n');
     const absl::string_view line = text.substr(0, end);
@@ -91,7 +94,7 @@ absl::StatusOr<std::string> TextOf(const Message& message, int index, int& image
     if (part.has_image()) {
       absl::StrAppend(&text, "[Image ", ++images, "]");
     } else {
-      text += part.text();
+      text += CleanText(part.text());
     }
   }
   return text;
@@ -114,7 +117,7 @@ class BlockWriter {
     const Message& message = request_.messages(index);
     auto text = TextOf(message, index, images_);
     if (!text.ok()) return text.status();
-    absl::StrAppend(text.operator->(), message.refusal());
+    absl::StrAppend(text.operator->(), CleanText(message.refusal()));
     if (tools_) *text = NeutraliseCalls(*text);
     if (!prompt_.empty()) prompt_ += "\n\n";
     if (message.role() == Role::ROLE_TOOL) {
@@ -156,6 +159,20 @@ int FirstNewMessage(const ChatRequest& request) {
 }
 
 }  // namespace
+
+std::string CleanText(absl::string_view text) {
+  std::string clean;
+  clean.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c == '\r') {
+      if (i + 1 == text.size() || text[i + 1] != '\n') clean.push_back('\n');
+    } else if ((c >= 0x20 && c != 0x7F) || c == '\n' || c == '\t') {
+      clean.push_back(static_cast<char>(c));
+    }
+  }
+  return clean;
+}
 
 absl::StatusOr<std::string> FlattenHistory(const ChatRequest& request, absl::string_view platform) {
   if (request.messages_size() == 1 && IsUser(request.messages(0)) && !MayCall(request)) {

@@ -17,7 +17,7 @@
 //
 // A line of a message that looks like such a heading is moved off the margin by one space, so nobody can forge a turn.
 // Earlier reasoning is left out. A picture is rendered as the words "[Image 1]", counted over the whole prompt; it
-// travels beside the text.
+// travels beside the text. Control characters are dropped, see CleanText().
 //
 // Tools are told of in a block [Tools] before all others. Calls that the assistant made stand in its block as the
 // platform's dialect writes them; a result is a block "[Tool result: get_weather]". Where tools are concerned, what
@@ -33,6 +33,9 @@
 #include "switchyard/chat/v1/chat.pb.h"
 
 namespace switchyard {
+
+/// What of a text reaches a platform: all but control characters. A line break of any kind is LF; tabs stay.
+std::string CleanText(absl::string_view text);
 
 /// All of `request.messages`. INVALID_ARGUMENT naming the field if a part cannot be text.
 /// @param platform whose dialect tool calls are written in

@@ -60,7 +60,7 @@ class Turn {
   virtual const std::vector<PromptImage>& images() const = 0;
   /// Continue this platform conversation: what an earlier turn gave to Begin(). Empty: a new one.
   virtual const std::string& conversation_ref() const = 0;
-  /// The model's own way, or what the request asks for instead.
+  /// The model's own way, or what the request asks for instead, within the provider's abilities().
   virtual bool thinking() const = 0;
   virtual bool web_search() const = 0;
 
@@ -99,6 +99,18 @@ struct ProviderTools {
   Random& random;
 };
 
+/// Whether a platform does something: when it is asked to, or whatever it is asked.
+enum class Ability {
+  kChoice,   // as Turn::thinking() or Turn::web_search() says
+  kNever,    // it cannot
+  kAlways,   // it cannot but
+  kOwnWill,  // the platform decides
+};
+struct Abilities {
+  Ability thinking = Ability::kChoice;
+  Ability web_search = Ability::kChoice;
+};
+
 /// Thread-safe: one object serves every turn of the platform.
 class Provider {
  public:
@@ -110,6 +122,12 @@ class Provider {
   virtual bool Serves(const ModelEntry& model) const {
     (void)model;
     return true;
+  }
+
+  /// What a request for reasoning or for web search can change, with this model and as the platform is configured.
+  virtual Abilities abilities(const ModelEntry& model) const {
+    (void)model;
+    return {};
   }
 
   /// How the history reaches the platform where the request does not say.

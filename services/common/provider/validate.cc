@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "services/common/provider/prompt.h"
 #include "services/common/status/reason.h"
 #include "services/common/tools/tool_set.h"
 
@@ -13,7 +14,6 @@ namespace {
 using chat::v1::ChatRequest;
 using chat::v1::ContentPart;
 using chat::v1::Message;
-using chat::v1::ResponseFormat;
 using chat::v1::Role;
 
 constexpr int kMaxStops = 4;
@@ -70,8 +70,9 @@ absl::Status ValidateMessages(const ChatRequest& request, const ModelEntry& mode
     const Message& message = request.messages(i);
     if (auto status = ValidateMessage(message, i, model); !status.ok()) return status;
     if (message.role() != Role::ROLE_USER) continue;
-    has_user_text |= std::any_of(message.parts().begin(), message.parts().end(),
-                                 [](const ContentPart& part) { return !part.text().empty() || part.has_image(); });
+    has_user_text |= std::any_of(message.parts().begin(), message.parts().end(), [](const ContentPart& part) {
+      return part.has_image() || !CleanText(part.text()).empty();
+    });
   }
   if (!has_user_text) return Invalid("messages", "must hold at least one message of the user with some content");
   return absl::OkStatus();
@@ -97,12 +98,6 @@ absl::Status ValidateStops(const ChatRequest& request) {
 }
 
 absl::Status ValidateSupport(const ChatRequest& request, bool ignore) {
-  // An enforced format changes what the answer is; ignoring it silently would give a wrong one, so it is refused even
-  // where unsupported fields are ignored.
-  const auto format = request.response_format().kind();
-  if (format != ResponseFormat::KIND_UNSPECIFIED && format != ResponseFormat::KIND_TEXT) {
-    return Unsupported("response_format", "only the type \"text\" is supported yet");
-  }
   if (ignore) return absl::OkStatus();
   for (const auto& unsupported : request.unsupported()) return Unsupported(unsupported.field(), unsupported.why());
   return absl::OkStatus();
