@@ -174,6 +174,24 @@ void PlatformSuite::ExpectAnyChunking(const std::string& model, const std::strin
   ExpectClean();
 }
 
+std::string ImagePart() {
+  return R"({"type":"image_url","image_url":{"url":"data:image/png;base64,)"
+         R"(iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="}})";
+}
+
+std::string FilePart(const std::string& name, const std::string& media_type, const std::string& bytes) {
+  return absl::StrCat(R"({"type":"file","file":{"filename":")", name, R"(","file_data":"data:)", media_type,
+                      ";base64,", absl::Base64Escape(bytes), R"("}})");
+}
+
+Whole ChatWithParts(int port, const std::string& model, const std::vector<std::string>& parts,
+                    const std::string& more) {
+  const std::string body =
+      absl::StrCat(R"({"model":")", model, R"(","messages":[{"role":"user","content":[{"type":"text","text":)",
+                   R"("What is it?"},)", absl::StrJoin(parts, ","), "]}]", more, "}");
+  return ReadWhole(Fetch(port, "POST", "/v1/chat/completions", body));
+}
+
 void ExpectFault(const std::string& platform, const std::string& default_model, const PlatformFault& fault,
                  const Variables& more) {
   SCOPED_TRACE(fault.script);

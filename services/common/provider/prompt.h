@@ -17,25 +17,19 @@
 //
 // A line of a message that looks like such a heading is moved off the margin by one space, so nobody can forge a turn.
 // Earlier reasoning is left out; tool calls and results are rendered as text. A picture is rendered as the words
-// "[Image 1]", counted over the whole prompt; it travels beside the text.
+// "[Image 1]", counted over the whole prompt; it travels beside the text. A text file stands where its part is, between
+// the lines "[File: notes.md]" and "[End of file: notes.md]"; another file is named, "[Attached file: report.pdf]".
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
-#include "services/common/provider/prompt_image.h"
 #include "switchyard/chat/v1/chat.pb.h"
 
 namespace switchyard {
 
 /// All of `request.messages`. INVALID_ARGUMENT naming the field if a part cannot be text.
 absl::StatusOr<std::string> FlattenHistory(const chat::v1::ChatRequest& request);
-
-/// The pictures of `request.messages`, oldest first; with a conversation_id, those of the last user message alone. At
-/// most 16, each at most 20 MiB. INVALID_ARGUMENT naming the field for one that is given by its address, or that is no
-/// PNG, JPEG, WebP or GIF.
-absl::StatusOr<std::vector<PromptImage>> ImagesOf(const chat::v1::ChatRequest& request);
 
 /// The last user message alone, and how many messages that leaves out.
 struct LastMessage {
