@@ -104,7 +104,7 @@ class Exchange {
     auto answer = co_await ReadWhole(**response, turn_.scope());
     if (!answer.ok()) co_return answer.status();
     auto uploaded = ReadUnary(*answer, clock_.Now());
-    if (IsInvalidArgument(uploaded.status())) co_return RefusedAttachment(attachment, uploaded.status());
+    if (IsBadArgument(uploaded.status())) co_return RefusedAttachment(attachment, uploaded.status());
     if (!uploaded.ok()) co_return uploaded.status();
     co_return FileId(*uploaded);
   }

@@ -158,7 +158,7 @@ absl::StatusOr<std::string> FileId(const json::value& uploaded) {
   return std::string(id);
 }
 
-bool IsInvalidArgument(const absl::Status& status) { return DetailOf(status).cause() == "invalid_argument"; }
+bool IsBadArgument(const absl::Status& status) { return DetailOf(status).cause() == "invalid_argument"; }
 
 bool IsUnknownChat(const absl::Status& status) {
   const std::string cause = DetailOf(status).cause();

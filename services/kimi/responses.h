@@ -37,7 +37,7 @@ absl::Status NoStream(const Answer& answer, absl::Time now);
 absl::StatusOr<std::string> FileId(const boost::json::value& uploaded);
 
 /// Whether the platform found fault with what was sent: in an upload, with the file.
-bool IsInvalidArgument(const absl::Status& status);
+bool IsBadArgument(const absl::Status& status);
 bool IsUnknownChat(const absl::Status& status);
 
 }  // namespace switchyard::kimi

@@ -1,7 +1,9 @@
 #include "tests/mesh/platform_suite.h"
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
 
@@ -180,8 +182,8 @@ std::string ImagePart() {
 }
 
 std::string FilePart(const std::string& name, const std::string& media_type, const std::string& bytes) {
-  return absl::StrCat(R"({"type":"file","file":{"filename":")", name, R"(","file_data":"data:)", media_type,
-                      ";base64,", absl::Base64Escape(bytes), R"("}})");
+  return absl::StrCat(R"({"type":"file","file":{"filename":")", name, R"(","file_data":"data:)", media_type, ";base64,",
+                      absl::Base64Escape(bytes), R"("}})");
 }
 
 Whole ChatWithParts(int port, const std::string& model, const std::vector<std::string>& parts,

@@ -73,6 +73,14 @@ const Kind* DocumentKind(const File& file) {
   return nullptr;
 }
 
+bool HasEnding(absl::string_view name) {
+  constexpr size_t kLongest = 10;
+  const size_t dot = name.rfind('.');
+  if (dot == absl::string_view::npos || dot + 1 == name.size() || name.size() - dot - 1 > kLongest) return false;
+  return std::all_of(name.begin() + static_cast<std::ptrdiff_t>(dot) + 1, name.end(),
+                     [](unsigned char c) { return absl::ascii_isalnum(c); });
+}
+
 /// UTF-8 without the control characters that no text has.
 bool IsText(absl::string_view bytes) {
   const bool odd = std::any_of(bytes.begin(), bytes.end(), [](unsigned char c) {
@@ -118,9 +126,11 @@ absl::StatusOr<Attachment> ReadFile(const File& file, bool takes_files, std::str
   read.filename = SafeFilename(file);
   read.media_type = kind == nullptr ? "text/plain" : std::string(kind->media_type);
   read.bytes = bytes;
-  const std::string ending = absl::StrCat(".", kind == nullptr ? "txt" : kind->ending);
   // Platforms judge by the name.
-  if (read.filename.find('.') == std::string::npos) read.filename += ending;
+  const absl::string_view ending = kind == nullptr ? "txt" : kind->ending;
+  const bool named =
+      kind == nullptr ? HasEnding(read.filename) : absl::EndsWithIgnoreCase(read.filename, absl::StrCat(".", ending));
+  if (!named) absl::StrAppend(&read.filename, ".", ending);
   return read;
 }
 

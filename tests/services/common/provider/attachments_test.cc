@@ -106,10 +106,12 @@ TEST(Attachments, DocumentsGoBesideThePromptWhereTheModelTakesThem) {
       {"report.pdf", "", "%PDF-1.7", "application/pdf", "report.pdf"},
       {"report", "", "%PDF-1.7", "application/pdf", "report.pdf"},
       {"", "", "%PDF-1.7", "application/pdf", "file.pdf"},
+      {"draft v1.2", "", "%PDF-1.7", "application/pdf", "draft v1.2.pdf"},
       {"A.DOCX", "", zip, "application/vnd.openxmlformats-officedocument.wordprocessingml.document", "A.DOCX"},
       {"book", "application/epub+zip", zip, "application/epub+zip", "book.epub"},
       {"old.xls", "", compound, "application/vnd.ms-excel", "old.xls"},
       {"long.md", "", std::string(1024 * 1024 + 1, 'x'), "text/plain", "long.md"},
+      {"a. b", "", std::string(1024 * 1024 + 1, 'x'), "text/plain", "a. b.txt"},
   };
   for (const Row& row : rows) {
     ChatRequest request = Empty();
