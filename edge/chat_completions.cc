@@ -233,6 +233,7 @@ asio::awaitable<void> ServeChatCompletion(HttpServerRequest& request, HttpRespon
   }
 
   auto call = chat.Chat(turn, context, parsed->request);
+  parsed->request = chat::v1::ChatRequest();  // it is on its way, and may be large
   EventQueue events(turn, *call);
   TaskGroup reading;
   reading.Spawn(turn.executor(), events.Fill());

@@ -6,6 +6,7 @@
 #include "boost/json/array.hpp"
 #include "boost/json/object.hpp"
 #include "boost/json/serialize.hpp"
+#include "services/common/http/multipart.h"
 #include "services/kimi/frames.h"
 
 namespace switchyard::kimi {
@@ -123,13 +124,12 @@ HttpRequest DeleteChat(const Settings& settings, const Account& account, absl::s
   return request;
 }
 
-HttpRequest Upload(const Settings& settings, const Account& account, const PromptImage& image, int number,
-                   absl::string_view boundary) {
-  const std::string ending = image.media_type.substr(image.media_type.find('/') + 1);
-  HttpRequest request = Post(settings, account, kUpload, absl::StrCat("multipart/form-data; boundary=", boundary));
-  request.body = absl::StrCat("--", boundary, "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"image",
-                              number, ".", ending, "\"\r\nContent-Type: ", image.media_type, "\r\n\r\n", image.bytes,
-                              "\r\n--", boundary, "--\r\n");
+HttpRequest Upload(const Settings& settings, const Account& account, const Attachment& attachment,
+                   absl::string_view digits) {
+  MultipartForm form(absl::StrCat("----WebKitFormBoundary", digits));
+  form.AddFile("file", attachment.filename, attachment.media_type, attachment.bytes);
+  HttpRequest request = Post(settings, account, kUpload, form.content_type());
+  request.body = std::move(form).Finish();
   return request;
 }
 

@@ -55,10 +55,12 @@ std::vector<PlatformOption> DoubaoOptions() {
   };
 }
 
-// Source: protocol notes of Qwen, section 8.
+// Source: protocol notes of Qwen, sections 5 and 8.
 std::vector<PlatformOption> QwenOptions() {
   return {
       {"user_agent", kUserAgent},
+      // Where the site keeps what is uploaded, in dialect a.
+      {"upload_url", "https://broadscope-dialogue-new.oss-cn-beijing.aliyuncs.com", Kind::kOrigin},
   };
 }
 

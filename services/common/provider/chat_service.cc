@@ -15,8 +15,10 @@
 #include "services/common/log/log.h"
 #include "services/common/provider/account_use.h"
 #include "services/common/provider/answer.h"
+#include "services/common/provider/attachments.h"
 #include "services/common/provider/choices.h"
 #include "services/common/provider/prompt.h"
+#include "services/common/provider/remote_parts.h"
 #include "services/common/provider/structured_answer.h"
 #include "services/common/provider/structured_output.h"
 #include "services/common/provider/tokens.h"
@@ -101,9 +103,9 @@ class ActiveTurn final : public Turn {
   absl::Status Prepare(chat::v1::HistoryMode default_history) {
     const auto history =
         request_.history() == chat::v1::HISTORY_MODE_UNSPECIFIED ? default_history : request_.history();
-    auto images = ImagesOf(request_);
-    if (!images.ok()) return images.status();
-    images_ = *std::move(images);
+    auto attachments = AttachmentsOf(request_, model_.files);
+    if (!attachments.ok()) return attachments.status();
+    attachments_ = *std::move(attachments);
     if (request_.conversation_id().empty() && history != chat::v1::HISTORY_MODE_LAST) {
       auto prompt = FlattenHistory(request_, model_.platform);
       if (!prompt.ok()) return prompt.status();
@@ -149,7 +151,7 @@ class ActiveTurn final : public Turn {
     format_fault_ = absl::OkStatus();
     structured_->StartOver();
     filter_.StartOver();
-    images_.clear();
+    attachments_.clear();
     conversation_ref_.clear();
     choices_.thinking = choices_.web_search = false;
   }
@@ -164,7 +166,7 @@ class ActiveTurn final : public Turn {
   const ModelEntry& model() const override { return model_; }
   const Account& account() const override { return use_->account(); }
   const std::string& prompt() const override { return prompt_; }
-  const std::vector<PromptImage>& images() const override { return images_; }
+  const std::vector<Attachment>& attachments() const override { return attachments_; }
   const std::string& conversation_ref() const override { return conversation_ref_; }
   bool thinking() const override { return choices_.thinking; }
   bool web_search() const override { return choices_.web_search; }
@@ -296,7 +298,7 @@ class ActiveTurn final : public Turn {
   bool repairing_ = false;
   int64_t earlier_prompt_tokens_ = 0;
   std::string prompt_;
-  std::vector<PromptImage> images_;
+  std::vector<Attachment> attachments_;
   std::string conversation_ref_;  // how the platform goes on in it
   std::string kept_;              // how the platform deletes it
   std::vector<ChatEvent> notices_;
@@ -311,6 +313,11 @@ absl::Status StoppingError() {
 }
 
 asio::awaitable<void> RunCleanUp(std::shared_ptr<AccountUse> use, bool keep) { co_await use->CleanUp(keep); }
+
+ModelEntry AsConfigured(ModelEntry model, const Provider& provider) {
+  if (!provider.TakesUploads()) model.images = model.files = false;
+  return model;
+}
 
 /// The same error, saying whose it is: what comes from the HTTP client does not know the platform.
 absl::Status Attributed(const absl::Status& status, absl::string_view platform) {
@@ -359,7 +366,8 @@ bool MergeDeltas(ChatEvent& queued, ChatEvent& next) {
   return false;
 }
 
-ChatService::ChatService(Dependencies dependencies, Options options) : dependencies_(dependencies), options_(options) {}
+ChatService::ChatService(Dependencies dependencies, Options options)
+    : dependencies_(dependencies), options_(options), fetcher_(dependencies.http) {}
 
 ChatService::~ChatService() { FinishCleanUps(absl::Seconds(15)); }
 
@@ -370,7 +378,10 @@ void ChatService::Add(std::unique_ptr<Provider> provider) {
 
 grpc::ServerWriteReactor<ChatEvent>* ChatService::Chat(grpc::CallbackServerContext* context,
                                                        const ChatRequest* request) {
-  auto body = [this, request = *request](StreamWriter<ChatEvent>& out) mutable { return Serve(request, out); };
+  // Moved out of the call, which made it for this alone: it may hold pictures, and a turn is long.
+  auto body = [this, request = std::move(*const_cast<ChatRequest*>(request))](StreamWriter<ChatEvent>& out) mutable {
+    return Serve(request, out);
+  };
   return ServeStream<ChatEvent>(dependencies_.runtime.Next(), context, std::move(body));
 }
 
@@ -423,11 +434,13 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
                         absl::StrCat("The model '", (*model)->id, "' is not served here."), {.field = "model"});
   }
   Provider& provider = *found->second;
-  if (auto status = ValidateRequest(request, **model, options_.ignore_unsupported); !status.ok()) co_return status;
+  const ModelEntry taken = AsConfigured(**model, provider);
+  if (auto status = ValidateRequest(request, taken, options_.ignore_unsupported); !status.ok()) co_return status;
+  if (auto status = co_await FetchRemoteParts(out.scope(), fetcher_, request); !status.ok()) co_return status;
 
-  Choices choices = Choose(request, **model, provider.abilities(**model), options_.reasoning_format);
+  Choices choices = Choose(request, taken, provider.abilities(taken), options_.reasoning_format);
   out.set_merge(&MergeDeltas);
-  ActiveTurn turn(request, **model, std::move(choices), out, dependencies_.http, dependencies_.signing,
+  ActiveTurn turn(request, taken, std::move(choices), out, dependencies_.http, dependencies_.signing,
                   dependencies_.clock, dependencies_.random);
   if (auto status = turn.Prepare(provider.default_history()); !status.ok()) co_return status;
 
@@ -539,7 +552,7 @@ asio::awaitable<absl::Status> ChatService::List(Scope& scope, CallContext contex
     listed->mutable_created()->set_seconds(absl::ToUnixSeconds(CatalogueDate()));
     listed->set_reasoning(model.reasoning);
     listed->set_web_search(model.web_search);
-    listed->set_images(model.images);
+    listed->set_images(model.images && provider->second->TakesUploads());
   }
   co_return absl::OkStatus();
 }

@@ -22,7 +22,7 @@
 #include "services/common/catalogue/catalogue.h"
 #include "services/common/config/config.h"
 #include "services/common/http/http_client.h"
-#include "services/common/provider/prompt_image.h"
+#include "services/common/provider/attachment.h"
 #include "services/common/text/secret.h"
 #include "services/common/time/clock.h"
 #include "services/common/time/random.h"
@@ -55,9 +55,9 @@ class Turn {
 
   /// The conversation as one prompt; the last user message alone where `conversation_ref` is set.
   virtual const std::string& prompt() const = 0;
-  /// The pictures that belong to the prompt, in order; only for models that take some. The prompt says where each
-  /// stands: "[Image 1]".
-  virtual const std::vector<PromptImage>& images() const = 0;
+  /// The pictures and files that belong to the prompt, in order; only for models that take some. The prompt says where
+  /// each stands: "[Image 1]". Text files are in the prompt itself.
+  virtual const std::vector<Attachment>& attachments() const = 0;
   /// Continue this platform conversation: what an earlier turn gave to Begin(). Empty: a new one.
   virtual const std::string& conversation_ref() const = 0;
   /// The model's own way, or what the request asks for instead, within the provider's abilities().
@@ -129,6 +129,9 @@ class Provider {
     (void)model;
     return {};
   }
+
+  /// Whether pictures and files can be uploaded as the platform is configured; otherwise no model takes any.
+  virtual bool TakesUploads() const { return true; }
 
   /// How the history reaches the platform where the request does not say.
   virtual chat::v1::HistoryMode default_history() const { return chat::v1::HISTORY_MODE_FLATTEN; }

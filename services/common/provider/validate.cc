@@ -35,6 +35,18 @@ absl::Status InRange(const char* field, bool present, double value, double low, 
   return Invalid(field, absl::StrCat("must be from ", low, " to ", high));
 }
 
+absl::Status ValidateFile(const chat::v1::File& file, const std::string& part) {
+  switch (file.source_case()) {
+    case chat::v1::File::kFileId:
+      return Unsupported(absl::StrCat(part, ".file.file_id"),
+                         "no files are stored here: send the file itself, as file_data");
+    case chat::v1::File::SOURCE_NOT_SET:
+      return Invalid(absl::StrCat(part, ".file.file_data"), "is missing");
+    default:
+      return absl::OkStatus();  // what it is, is looked at once it is here
+  }
+}
+
 absl::Status ValidateMessage(const Message& message, int index, const ModelEntry& model) {
   const std::string at = absl::StrCat("messages[", index, "]");
   if (message.role() == Role::ROLE_UNSPECIFIED) return Invalid(absl::StrCat(at, ".role"), "is missing");
@@ -53,7 +65,9 @@ absl::Status ValidateMessage(const Message& message, int index, const ModelEntry
         if (model.images && message.role() == Role::ROLE_USER) break;
         return Unsupported(part, "images are not supported by this model");
       case ContentPart::kFile:
-        return Unsupported(part, "files are not supported by this model");
+        if (auto status = ValidateFile(message.parts(i).file(), part); !status.ok()) return status;
+        if (message.role() == Role::ROLE_USER) break;
+        return Unsupported(part, "files are taken in messages of the user alone");
       case ContentPart::kAudio:
         return Unsupported(part, "audio is not supported by this model");
       case ContentPart::PART_NOT_SET:
@@ -71,7 +85,7 @@ absl::Status ValidateMessages(const ChatRequest& request, const ModelEntry& mode
     if (auto status = ValidateMessage(message, i, model); !status.ok()) return status;
     if (message.role() != Role::ROLE_USER) continue;
     has_user_text |= std::any_of(message.parts().begin(), message.parts().end(), [](const ContentPart& part) {
-      return part.has_image() || !CleanText(part.text()).empty();
+      return part.has_image() || part.has_file() || !CleanText(part.text()).empty();
     });
   }
   if (!has_user_text) return Invalid("messages", "must hold at least one message of the user with some content");

@@ -7,7 +7,8 @@
 //
 // Faults: in the stream cut, reset, stall, empty, garbage (an unknown flag), not_json, bad_utf8, oversized (a length),
 // late_error (behind `done`), content_filter (an exception behind the first pieces), filter_early; in place of it
-// expired, banned, forbidden, rate, quota, error, no_form; http_429, http_500, html, captcha.
+// expired, banned, forbidden, rate, quota, error, no_form; http_429, http_500, html, captcha; of an upload, by plan
+// alone, upload_quota.
 #pragma once
 
 #include <cstdint>

@@ -46,6 +46,17 @@ TEST(Validate, NamesTheField) {
       {"messages[0].content[1]",
        [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_image()->set_url("https://x"); },
        Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"messages[0].content[1].file.file_id",
+       [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_file()->set_file_id("file-1"); },
+       Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"messages[0].content[1].file.file_data",
+       [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_file()->set_filename("x"); }},
+      {"messages[0].content[1]",
+       [](ChatRequest& r) {
+         r.mutable_messages(0)->add_parts()->mutable_file()->set_data("x");
+         r.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM);
+       },
+       Reason::REASON_UNSUPPORTED_PARAMETER},
       {"temperature", [](ChatRequest& r) { r.mutable_sampling()->set_temperature(2.1); }},
       {"temperature",
        [](ChatRequest& r) { r.mutable_sampling()->set_temperature(std::numeric_limits<double>::quiet_NaN()); }},
@@ -216,9 +227,14 @@ TEST(Validate, ImagesWhereTheModelTakesThem) {
   ChatRequest request = Good();
   request.mutable_messages(0)->mutable_parts(0)->mutable_image()->set_data("x");
   EXPECT_TRUE(ValidateRequest(request, *FindModel("kimi-vision"), false).ok());
-  EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
+  EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi-k1.5"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
   request.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM);
   EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi-vision"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
+}
+
+TEST(Validate, AFileAloneIsAQuestion) {
+  EXPECT_TRUE(
+      Check([](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->mutable_file()->set_data("x"); }).ok());
 }
 
 TEST(Catalogue, EveryNamedIdIsThereOnce) {
