@@ -3,7 +3,7 @@
 //   auto parsed = ParseChatCompletion(body);
 //   if (!parsed.ok()) … INVALID_REQUEST naming the field …
 //
-// Source: OpenAI API reference, "Create chat completion"; the relay's own fields are listed in README.md.
+// Source: OpenAI API reference, "Create chat completion"; the relay's own fields are listed in docs/api.md.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -15,7 +15,9 @@ namespace switchyard {
 struct ChatCompletionCall {
   chat::v1::ChatRequest request;
   bool stream = false;
-  bool include_usage = false;  // stream_options.include_usage
+  bool include_usage = false;      // stream_options.include_usage
+  int n = 1;                       // choices, 1 to 8
+  bool calls_as_function = false;  // asked with `functions`: calls are answered as `function_call`
 };
 
 /// INVALID_ARGUMENT (INVALID_REQUEST) naming the field. What is well-formed but cannot be honoured is listed in

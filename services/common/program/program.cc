@@ -13,6 +13,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "services/common/log/log.h"
 #include "services/common/rpc/server_host.h"
@@ -170,6 +171,9 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
   signal(SIGPIPE, SIG_IGN);
   // A shell starts what runs in the background with Ctrl-C ignored, and an ignored signal cannot be waited for.
   signal(SIGINT, SIG_DFL);
+
+  // Debian's Abseil looks for deadlocks at every lock unless told not to: a twentieth of the relay's time.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 
   Flags flags;
   if (const auto exit = ReadFlags(argc, argv, spec, flags)) return *exit;
