@@ -91,7 +91,7 @@ function fault({ status, type, text }, route, body) {
 
 // The simulated model says "Yes.", which is neither the JSON nor the call that some of these bodies insist on.
 function mayFail(text, body) {
-  return /"type":"(upstream_error|api_error)"/.test(text) && /"(response_format|tool_choice|format)"/.test(body);
+  return /"(upstream_changed|upstream_empty)"/.test(text) && /"(response_format|tool_choice|format)"/.test(body);
 }
 
 const told = (body) => (body.length > 4000 ? `a body of ${body.length} bytes that begins with ${body.subarray(0, 400)}` : isJson(body) ? `${body}` : `Base64 ${body.toString("base64")}`);

@@ -78,7 +78,7 @@ test("text completions, whole and streamed", async () => {
   assert.equal(answer.choices[0].text, "Red, green, blue");
   check("WireCompletion", await (await relay.post("/v1/completions", body)).json());
   const read = await readEvents(await relay.post("/v1/completions", { ...body, stream: true, ...usage }));
-  for (const chunk of read.chunks) check("WireCompletion", chunk.usage === null ? { ...chunk, usage: undefined } : chunk);
+  for (const chunk of read.chunks) check("WireCompletion", chunk);
   assert.ok(read.done);
   assert.equal(read.chunks.map((chunk) => chunk.choices[0]?.text ?? "").join(""), "Red, green, blue");
   const chunks = await collect(await client.completions.create({ ...body, stream: true }));

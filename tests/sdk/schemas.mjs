@@ -16,6 +16,11 @@ export const extensions = {
   CompletionUsage: { estimated: { const: true } },
   ResponseUsage: { estimated: { const: true } },
   Completion: { conversation_id: { type: "string" }, notices: { $ref: "#/definitions/Notices" } },
+  CompletionChoice: {
+    reasoning_content: { type: "string" },
+    refusal: { type: ["string", "null"] },
+    annotations: { type: "array", items: { $ref: "#/definitions/Annotation" } },
+  },
   Response: { conversation_id: { type: "string" }, notices: { $ref: "#/definitions/Notices" } },
 };
 
@@ -57,12 +62,22 @@ const generator = createGenerator({
 const ajv = new Ajv({ allErrors: true, strict: false, logger: false });
 const validators = new Map();
 
+// Where the types differ from what OpenAI itself sends.
+const corrections = {
+  // Made by the SDK, of the items.
+  Response: (schema) => (schema.required = schema.required.filter((name) => name !== "output_text")),
+  // Null until the last chunk; the type is the whole answer's.
+  CompletionChoice: ({ properties }) => (properties.finish_reason = { enum: [...properties.finish_reason.enum, null] }),
+  Completion: ({ properties }) => (properties.usage = { anyOf: [properties.usage, { type: "null" }] }),
+};
+
 /** The schema of an exported type of types/wire.ts, with the relay's additions. */
 export function schemaOf(name) {
   const schema = structuredClone(generator.createSchema(name));
   for (const [type, members] of Object.entries(extensions)) {
     if (schema.definitions[type]?.properties) Object.assign(schema.definitions[type].properties, members);
   }
+  for (const [type, correct] of Object.entries(corrections)) if (schema.definitions[type]) correct(schema.definitions[type]);
   Object.assign(schema.definitions, definitions);
   return schema;
 }
