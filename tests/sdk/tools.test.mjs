@@ -204,7 +204,7 @@ test("AI SDK: its own loop, whole and streamed", async () => {
 
 test("LangChain: call, result, answer, whole and streamed", async () => {
   const lookup = langchainTool(async ({ city }) => (assert.equal(city, "Turin"), result), { name: "weather", description: "The weather of a city.", schema: z.object({ city: z.string() }) });
-  const model = new ChatOpenAI({ model: "zhipu", apiKey: "unused", maxRetries: 0, configuration: { baseURL: `${relay.url}/v1` } }).bindTools([lookup]);
+  const model = new ChatOpenAI({ model: "kimi", apiKey: "unused", maxRetries: 0, configuration: { baseURL: `${relay.url}/v1` } }).bindTools([lookup]);
   for (const run of [(messages) => model.invoke(messages), async (messages) => (await collect(await model.stream(messages))).reduce((all, chunk) => all.concat(chunk))]) {
     const messages = [new HumanMessage(sim(turin))];
     const first = await run(messages);
