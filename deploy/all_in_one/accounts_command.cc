@@ -177,7 +177,12 @@ int AccountsCommand(int argc, char** argv) {
   InitLogging(LogLevel::kError, "switchyard accounts");
 
   // The relay that runs holds the store, and knows more than the configuration: tokens that were renewed, who rests.
-  const auto running = session::v1::SessionService::NewStub(MakeChannel(config->SessionTarget()));
+  auto identity = MeshIdentityFrom(*config, SystemClock::Get());
+  if (!identity.ok()) {
+    std::fprintf(stderr, "switchyard accounts: %s\n", std::string(identity.status().message()).c_str());
+    return kBadUsage;
+  }
+  const auto running = session::v1::SessionService::NewStub(MakeChannel(config->SessionTarget(), identity->get()));
   if (const auto listed = List(*running, false)) {
     std::fputs("Asked the relay that is running; it has the accounts it was started with.\n\n", stdout);
     return Report(CheckAll(*running, *listed));

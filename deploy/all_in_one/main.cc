@@ -56,6 +56,9 @@ class Relay final : public RunningProgram {
  public:
   static absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const Config& config) {
     auto relay = std::make_unique<Relay>();
+    auto identity = MeshIdentityFrom(config, SystemClock::Get());
+    if (!identity.ok()) return identity.status();
+    relay->identity_ = *std::move(identity);
     if (auto status = relay->StartServices(config); !status.ok()) return status;
     if (auto status = relay->StartChat(config); !status.ok()) return status;
     auto edge = EdgeHost::Start(config, *relay->runtime_, *relay->chat_client_);
@@ -116,7 +119,7 @@ class Relay final : public RunningProgram {
     sessions_ = *std::move(sessions);
     // On its socket, too, so that `switchyard accounts` can ask; the relay itself does not need it.
     auto session_host =
-        ServerHost::Start({.listen = config.SessionListen(), .reflection = config.reflection}, {&sessions_->service()});
+        ServerHost::Start(HostOptionsFrom(config, config.SessionListen(), identity_.get()), {&sessions_->service()});
     if (!session_host.ok()) {
       LogWarning("no_session_socket", {{"error", session_host.status().message()}});
       session_host = ServerHost::Start({.listen = "", .reflection = config.reflection}, {&sessions_->service()});
@@ -138,7 +141,7 @@ class Relay final : public RunningProgram {
     for (const PlatformRow& platform : kPlatforms) {
       if (config.providers.at(platform.name).enabled) chat_->Add(platform.make(config, tools));
     }
-    auto host = ServerHost::Start({.listen = config.chat_listen, .reflection = config.reflection}, {chat_.get()});
+    auto host = ServerHost::Start(HostOptionsFrom(config, config.chat_listen, identity_.get()), {chat_.get()});
     if (!host.ok()) return host.status();
     chat_host_ = *std::move(host);
     chat_client_ = std::make_unique<ChatClient>(chat_host_->InProcessChannel());
@@ -146,6 +149,7 @@ class Relay final : public RunningProgram {
   }
 
   std::atomic<bool> hurried_{false};
+  std::unique_ptr<MeshIdentity> identity_;
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<SessionClient> session_client_;
   std::unique_ptr<SigningClient> signing_client_;

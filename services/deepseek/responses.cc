@@ -48,7 +48,7 @@ constexpr std::array kCodes = {
             "deepseek does not know the message that was to be continued", "message_unknown"},
 };
 
-// What a hint's finish_reason says. Any other is trouble on the platform's side.
+// What a hint's finish_reason says. None at all is trouble on the platform's side.
 struct HintRow {
   absl::string_view finish_reason;
   Reason reason;
@@ -198,6 +198,10 @@ absl::Status HintError(const json::value& hint, bool has_content) {
   std::string message = "deepseek ended the turn";
   if (const absl::string_view said = JsonText(FindMember(hint, {"content"})); !said.empty())
     absl::StrAppend(&message, ": ", CleanQuote(said, kQuoteLength));
+  if (!finish_reason.empty()) {
+    absl::StrAppend(&message, " (", CleanQuote(finish_reason, 40), ")");
+    return MakeError(Reason::REASON_UPSTREAM_CHANGED, message, {.cause = "unknown_hint"});
+  }
   const Reason reason = has_content ? Reason::REASON_UPSTREAM_BROKEN : Reason::REASON_UPSTREAM_UNAVAILABLE;
   return MakeError(reason, message, {.cause = "hint"});
 }

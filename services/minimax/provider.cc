@@ -133,8 +133,7 @@ class Exchange {
   // The chat cannot be reached any more. Once it has begun, that is an answer that broke off, whatever the way broke.
   static absl::Status BrokenOff(const absl::Status& status, const PollDecoder& decoder) {
     const Reason reason = ReasonOf(status);
-    const bool lost = reason == Reason::REASON_UPSTREAM_UNAVAILABLE || reason == Reason::REASON_UPSTREAM_BROKEN ||
-                      reason == Reason::REASON_UPSTREAM_CHANGED;
+    const bool lost = reason == Reason::REASON_UPSTREAM_UNAVAILABLE || reason == Reason::REASON_UPSTREAM_BROKEN;
     if (!decoder.has_content() || !lost) return status;
     return MakeError(Reason::REASON_UPSTREAM_BROKEN, "minimax's answer broke off: it could not be read any further",
                      {.cause = "poll_failed"});

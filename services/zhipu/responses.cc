@@ -18,6 +18,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr int64_t kQuoteLength = 200;
+// Source: protocol notes of Zhipu, section 4.
+constexpr int64_t kGenerationAborted = 10024;
 constexpr absl::string_view kExpired =
     "zhipu no longer accepts the account's login: sign in again and replace the token";
 constexpr absl::string_view kLimited = "zhipu limits the account's rate of requests";
@@ -119,9 +121,7 @@ absl::Status FrameError(const json::value& error) {
   if (!code) code = JsonWhole(FindMember(error, {"code"}));
   absl::string_view said = JsonText(FindMember(error, {"err_msg"}));
   if (said.empty()) said = JsonText(FindMember(error, {"message"}));
-  for (const CodeRow& row : kCodes) {
-    if (code && row.code == *code) return CodeError(*code, said);
-  }
+  if (code && *code != kGenerationAborted) return CodeError(*code, said);
   std::string message = "zhipu's answer broke off";
   if (code) absl::StrAppend(&message, " with error ", *code);
   if (!said.empty()) absl::StrAppend(&message, ": ", CleanQuote(said, kQuoteLength));

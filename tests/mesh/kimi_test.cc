@@ -77,7 +77,14 @@ TEST(Kimi, AnExpiredTokenIsRefreshedOnceForEveryoneWhoWaits) {
 }
 
 TEST(Kimi, EveryFault) {
-  const std::vector<PlatformFault> faults = {
+  const PlatformFaults faults = {
+      {"first_ms=5000", 504, "deadline_exceeded"},
+      {"fault=stall", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
+      {"fault=cut at=0", 502, "upstream_broken"},
+      {"fault=cut at=3", 502, "upstream_broken", nullptr, nullptr, "One two three"},
+      {"fault=http_429", 429, "rate_limited", "30"},
+      {"fault=refresh_401", 403, "credential_expired"},
+      {"fault=content_filter", 200, "content_filter", nullptr, nullptr, "One two"},
       {"fault=expired", 403, "credential_expired"},
       {"fault=banned", 403, "account_banned"},
       {"fault=forbidden", 403, "client_refused"},
@@ -100,7 +107,7 @@ TEST(Kimi, EveryFault) {
       {"fault=late_error", 502, "upstream_broken", nullptr, nullptr, "One two three"},
       {"compress=2", 502, "upstream_changed", nullptr, "false"},
   };
-  for (const PlatformFault& fault : faults) ExpectFault("kimi", "kimi", fault);
+  ExpectFaults("kimi", "connect", "kimi", faults);
 }
 
 TEST(Kimi, AWithdrawnAnswerEndsByContentFilter) {

@@ -61,6 +61,15 @@ std::string SimulatedPlatforms::Violations(const std::string& platform) const {
   return state.at("violations").as_array().empty() ? std::string() : json::serialize(state.at("violations"));
 }
 
+std::vector<std::string> SimulatedPlatforms::Faults(const std::string& platform, const std::string& dialect) const {
+  const json::value faults = Parse(Fetch(port_, "GET", "/_control/faults").body);
+  std::vector<std::string> names;
+  for (const json::value& name : faults.at(platform).at(dialect).as_array())
+    names.emplace_back(name.as_string().c_str());
+  EXPECT_FALSE(names.empty()) << platform << " " << dialect;
+  return names;
+}
+
 int64_t SimulatedPlatforms::OpenConversations(const std::string& platform) const {
   return State(platform).at("open_conversations").to_number<int64_t>();
 }

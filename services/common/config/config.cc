@@ -184,7 +184,16 @@ Environment ProcessEnvironment() {
   return environment;
 }
 
-absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environment& environment) {
+namespace {
+
+/// What the sources hold, before anything is made of it.
+struct Texts {
+  std::string file;  // the name of config.yaml; empty if there is none
+  std::string yaml;
+  std::map<std::string, EnvEntry> entries;
+};
+
+Config Defaults(const Environment& environment) {
   Config config;
   config.state_dir = DefaultStateDir(environment);
   for (const PlatformDefaults& platform : Platforms()) {
@@ -197,31 +206,55 @@ absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environmen
     provider.backend = absl::StrCat("127.0.0.1:", platform.port);
     provider.listen = absl::StrCat("127.0.0.1:", platform.port);
   }
-  std::map<std::string, SettingReader> settings = SettingsOf(config);
-  std::vector<std::string> faults;
+  return config;
+}
 
+/// @param mutual_tls whether gRPC may leave the machine
+void Apply(const Texts& texts, bool mutual_tls, Config& config, std::vector<std::string>& faults) {
+  std::map<std::string, SettingReader> settings = SettingsOf(config, mutual_tls);
+  if (!texts.file.empty()) YamlReader(texts.file, config, settings, faults).Read(texts.yaml);
+  ApplyOverrides(texts.entries, settings, faults);
+}
+
+void CheckMesh(const MeshConfig& tls, std::vector<std::string>& faults) {
+  const bool all = !tls.certificate.empty() && !tls.key.empty() && !tls.authority.empty();
+  const bool none = tls.certificate.empty() && tls.key.empty() && tls.authority.empty();
+  if (!all && !none) faults.emplace_back("tls: needs certificate, key and authority, or none of them");
+}
+
+}  // namespace
+
+absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environment& environment) {
+  std::vector<std::string> faults;
+  Texts texts;
   if (!sources.file.empty()) {
     auto text = ReadFile(sources.file);
     if (text.ok()) {
-      YamlReader(sources.file, config, settings, faults).Read(*text);
+      texts.file = sources.file;
+      texts.yaml = *std::move(text);
     } else if (!(sources.file_optional && absl::IsNotFound(text.status()))) {
       faults.emplace_back(text.status().message());
     }
   }
-  std::map<std::string, EnvEntry> entries;
   if (!sources.env_file.empty()) {
     auto text = ReadFile(sources.env_file);
     if (text.ok()) {
-      entries = ParseEnvFile(*text, sources.env_file, faults);
+      texts.entries = ParseEnvFile(*text, sources.env_file, faults);
     } else if (!absl::IsNotFound(text.status())) {
       faults.emplace_back(text.status().message());
     }
   }
-  for (const auto& [name, value] : environment) entries[name] = {value, "environment"};
+  for (const auto& [name, value] : environment) texts.entries[name] = {value, "environment"};
 
-  ApplyOverrides(entries, settings, faults);
-  config.accounts = AccountsOf(entries, faults);
+  // Which addresses are good depends on mutual TLS, wherever in the sources that is set.
+  Config first = Defaults(environment);
+  std::vector<std::string> unsaid;
+  Apply(texts, /*mutual_tls=*/true, first, unsaid);
+  Config config = Defaults(environment);
+  Apply(texts, first.tls.enabled(), config, faults);
+  config.accounts = AccountsOf(texts.entries, faults);
   CheckHost(config.server, faults);
+  CheckMesh(config.tls, faults);
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
   return config;
 }
@@ -266,6 +299,13 @@ std::string RedactedConfig(const Config& config) {
   line(2, "tls_limit", span(config.http.tls_limit));
   line(2, "first_byte_limit", span(config.http.first_byte_limit));
   line(2, "idle_limit", span(config.http.idle_limit));
+  if (config.tls.enabled()) {
+    line(0, "tls");
+    line(2, "certificate", Quoted(config.tls.certificate));
+    line(2, "key", Quoted(config.tls.key));
+    line(2, "authority", Quoted(config.tls.authority));
+    line(2, "chat_callers", Quoted(absl::StrJoin(config.tls.chat_callers, ", ")));
+  }
   line(0, "log");
   line(2, "level", config.log_level);
   return out;

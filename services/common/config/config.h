@@ -81,6 +81,16 @@ struct UpstreamConfig {
   std::string ca_file;                                  // PEM roots instead of the system's
 };
 
+/// `tls:` — mutual TLS between the services. All three files, or none.
+struct MeshConfig {
+  std::string certificate;                // PEM, the program's own first; its URI names the program
+  std::string key;                        // PEM
+  std::string authority;                  // PEM, whose certificates peers show
+  std::vector<std::string> chat_callers;  // names beside the edge that may call providers, comma-separated
+
+  bool enabled() const { return !certificate.empty(); }
+};
+
 /// One account, from DEEPSEEK_TOKEN, DEEPSEEK_TOKEN_2, …
 struct AccountConfig {
   std::string platform;  // "deepseek"
@@ -94,6 +104,7 @@ struct Config {
   SigningConfig signing;
   SessionConfig session;
   UpstreamConfig http;
+  MeshConfig tls;
   std::string chat_listen = "127.0.0.1:8020";  // `chat.listen`: the all-in-one's ChatService for all models
   std::string state_dir;                       // $XDG_STATE_HOME/switchyard or ~/.local/state/switchyard
   std::string log_level = "info";              // debug, info, warning or error

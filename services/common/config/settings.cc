@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "services/common/config/platforms.h"
 
@@ -85,16 +86,24 @@ bool IsLocal(const std::string& address) {
          absl::StartsWith(address, "[::1]:");
 }
 
-SettingReader GrpcAddress(std::string& field) {
-  return [&field](const std::string& text) -> std::string {
+SettingReader GrpcAddress(std::string& field, bool mutual_tls) {
+  return [&field, mutual_tls](const std::string& text) -> std::string {
     int64_t port;
     const bool has_port = absl::StartsWith(text, "unix:/") ||
                           (text.rfind(':') != std::string::npos &&
                            absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &port) && port >= 0 && port <= 65535);
-    if (!IsLocal(text) || !has_port)
+    if (!has_port) return "must be an address with a port (127.0.0.1:8021) or unix:/path";
+    if (!mutual_tls && !IsLocal(text))
       return "must be a loopback address with a port (127.0.0.1:8021) or unix:/path: gRPC is served without mutual "
-             "TLS, so it stays on this machine";
+             "TLS (tls.certificate), so it stays on this machine";
     field = text;
+    return "";
+  };
+}
+
+SettingReader Names(std::vector<std::string>& field) {
+  return [&field](const std::string& text) -> std::string {
+    field = absl::StrSplit(text, absl::ByAnyChar(", "), absl::SkipEmpty());
     return "";
   };
 }
@@ -174,7 +183,7 @@ int EditDistance(absl::string_view a, absl::string_view b) {
 
 }  // namespace
 
-std::map<std::string, SettingReader> SettingsOf(Config& config) {
+std::map<std::string, SettingReader> SettingsOf(Config& config, bool mutual_tls) {
   const absl::Duration second = absl::Seconds(1);
   std::map<std::string, SettingReader> settings;
   ServerConfig& server = config.server;
@@ -197,8 +206,8 @@ std::map<std::string, SettingReader> SettingsOf(Config& config) {
     settings[at + "spacing"] = Span(provider.spacing, absl::ZeroDuration(), 600 * second);
     settings[at + "queue_depth"] = Whole(provider.queue_depth, 0, 1000);
     settings[at + "queue_limit"] = Span(provider.queue_limit, absl::ZeroDuration(), 600 * second);
-    settings[at + "listen"] = GrpcAddress(provider.listen);
-    settings[at + "backend"] = GrpcAddress(provider.backend);
+    settings[at + "listen"] = GrpcAddress(provider.listen, mutual_tls);
+    settings[at + "backend"] = GrpcAddress(provider.backend, mutual_tls);
   }
   for (const PlatformDefaults& platform : Platforms()) {
     ProviderConfig& provider = config.providers[std::string(platform.name)];
@@ -209,12 +218,12 @@ std::map<std::string, SettingReader> SettingsOf(Config& config) {
           OptionOf(option, provider.options[std::string(option.name)]);
     }
   }
-  settings["signing.target"] = GrpcAddress(config.signing.target);
-  settings["signing.listen"] = GrpcAddress(config.signing.listen);
+  settings["signing.target"] = GrpcAddress(config.signing.target, mutual_tls);
+  settings["signing.listen"] = GrpcAddress(config.signing.listen, mutual_tls);
   settings["signing.threads"] = Whole(config.signing.threads, 0, 256);
   settings["signing.queue_depth"] = Whole(config.signing.queue_depth, 1, 65536);
-  settings["session.target"] = GrpcAddress(config.session.target);
-  settings["session.listen"] = GrpcAddress(config.session.listen);
+  settings["session.target"] = GrpcAddress(config.session.target, mutual_tls);
+  settings["session.listen"] = GrpcAddress(config.session.listen, mutual_tls);
   settings["session.store"] = Text(config.session.store);
   settings["session.store_key"] = Key(config.session.store_key);
   settings["http.connect_limit"] = Span(config.http.connect_limit, absl::Milliseconds(100), 60 * second);
@@ -222,7 +231,11 @@ std::map<std::string, SettingReader> SettingsOf(Config& config) {
   settings["http.first_byte_limit"] = Span(config.http.first_byte_limit, second, 600 * second);
   settings["http.idle_limit"] = Span(config.http.idle_limit, second, 600 * second);
   settings["http.ca_file"] = Text(config.http.ca_file);
-  settings["chat.listen"] = GrpcAddress(config.chat_listen);
+  settings["tls.certificate"] = Text(config.tls.certificate);
+  settings["tls.key"] = Text(config.tls.key);
+  settings["tls.authority"] = Text(config.tls.authority);
+  settings["tls.chat_callers"] = Names(config.tls.chat_callers);
+  settings["chat.listen"] = GrpcAddress(config.chat_listen, mutual_tls);
   settings["log.level"] = OneOf(config.log_level, {"debug", "info", "warning", "error"});
   settings["grpc.reflection"] = Bool(config.reflection);
   settings["state_dir"] = Text(config.state_dir);

@@ -15,7 +15,8 @@ namespace switchyard {
 using SettingReader = std::function<std::string(const std::string& text)>;
 
 /// The settings of `config`, which outlives the table: "server.port", "providers.deepseek.spacing", …
-std::map<std::string, SettingReader> SettingsOf(Config& config);
+/// @param mutual_tls whether gRPC addresses may be those of other machines
+std::map<std::string, SettingReader> SettingsOf(Config& config, bool mutual_tls);
 
 /// The known name nearest to `name`, or "" if none is near.
 std::string NearestName(absl::string_view name, const std::map<std::string, SettingReader>& settings);

@@ -99,7 +99,7 @@ std::pair<std::string, std::string> UnpackKept(const std::string& packed) {
 class ActiveTurn final : public Turn {
  public:
   ActiveTurn(ChatRequest& request, const ModelEntry& model, Choices choices, StreamWriter<ChatEvent>& out,
-             HttpClient& http, SigningClient& signing, const Clock& clock)
+             HttpClient& http, SigningClient& signing, const Clock& clock, Random& random)
       : request_(request),
         model_(model),
         choices_(choices),
@@ -111,7 +111,9 @@ class ActiveTurn final : public Turn {
                  .stop = {request.stop().begin(), request.stop().end()},
                  .max_output_tokens = request.has_max_output_tokens()
                                           ? std::optional<int64_t>(request.max_output_tokens())
-                                          : std::nullopt}) {}
+                                          : std::nullopt,
+                 .tools = ToolSet::Of(request, model.platform),
+                 .new_call_id = [&random] { return absl::StrCat("call_", random.NextHex(24)); }}) {}
 
   absl::Status Prepare(chat::v1::HistoryMode default_history) {
     const auto history =
@@ -120,11 +122,11 @@ class ActiveTurn final : public Turn {
     if (!images.ok()) return images.status();
     images_ = *std::move(images);
     if (request_.conversation_id().empty() && history != chat::v1::HISTORY_MODE_LAST) {
-      auto prompt = FlattenHistory(request_);
+      auto prompt = FlattenHistory(request_, model_.platform);
       if (!prompt.ok()) return prompt.status();
       prompt_ = *std::move(prompt);
     } else {
-      auto last = LastUserMessage(request_);
+      auto last = NewMessages(request_, model_.platform);
       if (!last.ok()) return last.status();
       prompt_ = std::move(last->text);
       if (request_.conversation_id().empty() && last->left_out > 0) {
@@ -214,7 +216,7 @@ class ActiveTurn final : public Turn {
     }
     Send(out);
     const bool there = co_await out_.Room(kMaxQueuedBytes);
-    co_return there && !filter_.over();
+    co_return there && !over();
   }
 
   void DrainLater(std::unique_ptr<HttpResponse> response) override { use_->to_drain = std::move(response); }
@@ -235,14 +237,14 @@ class ActiveTurn final : public Turn {
       if (auto status = co_await Begin(""); !status.ok()) co_return status;
     }
     std::vector<ChatEvent> out;
-    filter_.Finish(reason, EstimateTokens(prompt_), out);
+    const absl::Status status = filter_.Finish(reason, EstimateTokens(prompt_), out);
     Send(out);
-    co_return absl::OkStatus();
+    co_return status;
   }
 
   bool emitted() const { return first_content_.has_value(); }
   bool may_have_begun() const { return may_have_begun_; }
-  bool over() const { return filter_.over().has_value(); }
+  bool over() const { return filter_.over().has_value() || !filter_.fault().ok(); }
   const std::optional<Clock::Monotonic>& first_content() const { return first_content_; }
 
  private:
@@ -311,6 +313,12 @@ bool MergeDeltas(ChatEvent& queued, ChatEvent& next) {
   }
   if (queued.has_reasoning() && next.has_reasoning() && queued.reasoning().text().size() < kMaxMergedBytes) {
     queued.mutable_reasoning()->mutable_text()->append(next.reasoning().text());
+    return true;
+  }
+  // Of one call; its name and id come first.
+  if (queued.has_tool_call() && next.has_tool_call() && next.tool_call().id().empty() &&
+      queued.tool_call().arguments().size() < kMaxMergedBytes) {
+    queued.mutable_tool_call()->mutable_arguments()->append(next.tool_call().arguments());
     return true;
   }
   return false;
@@ -384,7 +392,8 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
 
   const Choices choices = Choose(request, **model, options_.reasoning_format);
   out.set_merge(&MergeDeltas);
-  ActiveTurn turn(request, **model, choices, out, dependencies_.http, dependencies_.signing, dependencies_.clock);
+  ActiveTurn turn(request, **model, choices, out, dependencies_.http, dependencies_.signing, dependencies_.clock,
+                  dependencies_.random);
   if (auto status = turn.Prepare(provider.default_history()); !status.ok()) co_return status;
 
   retries_.OnRequest();
@@ -419,9 +428,12 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
     auto finished = co_await RunProvider(provider, turn);
     // No co_await inside a conditional: GCC 12 evaluates both sides of one.
     status = finished.status();
-    if (finished.ok()) status = co_await turn.Finish(*finished);
+    if (finished.ok()) {
+      status = co_await turn.Finish(*finished);
+    } else if (turn.over()) {
+      status = co_await turn.Finish(FinishReason::FINISH_REASON_STOP);
+    }
     status = Attributed(status, provider.platform());
-    if (!status.ok() && turn.over()) status = co_await turn.Finish(FinishReason::FINISH_REASON_STOP);
     if (out.scope().ended()) break;
     const Retry retry = RetryFor(ReasonOf(status));
     bool renewed = false;

@@ -1,11 +1,15 @@
 #include "services/common/provider/prompt.h"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "services/common/status/reason.h"
+#include "services/common/tools/tool_prompt.h"
+#include "services/common/tools/tool_set.h"
 
 namespace switchyard {
 namespace {
@@ -15,7 +19,7 @@ using chat::v1::ContentPart;
 using chat::v1::Message;
 using chat::v1::Role;
 
-constexpr std::array<absl::string_view, 4> kHeadings = {"[System]", "[User]", "[Assistant]", "[Tool result"};
+constexpr std::array<absl::string_view, 5> kHeadings = {"[System]", "[User]", "[Assistant]", "[Tools]", "[Tool result"};
 
 absl::string_view HeadingOf(Role role) {
   switch (role) {
@@ -93,47 +97,97 @@ absl::StatusOr<std::string> TextOf(const Message& message, int index, int& image
   return text;
 }
 
-absl::Status AppendBlock(const Message& message, int index, int& images, std::string& out) {
-  auto text = TextOf(message, index, images);
-  if (!text.ok()) return text.status();
-  if (!out.empty()) out += "\n\n";
-  if (message.role() == Role::ROLE_TOOL) {
-    absl::StrAppend(&out, "[Tool result ", message.tool_call_id(), "]\n");
-  } else {
-    absl::StrAppend(&out, HeadingOf(message.role()), "\n");
+/// Messages as blocks, under the tools.
+class BlockWriter {
+ public:
+  BlockWriter(const ChatRequest& request, absl::string_view platform)
+      : request_(request), dialect_(DialectOf(platform)), tools_(ConcernsTools(request)) {}
+
+  void AddTools(bool brief) {
+    const std::string instructions = ToolInstructions(request_, dialect_, brief);
+    if (instructions.empty()) return;
+    prompt_ = "[Tools]\n";
+    AppendEscaped(instructions, prompt_);
   }
-  AppendEscaped(*text, out);
-  if (!message.refusal().empty()) AppendEscaped(message.refusal(), out);
-  for (const auto& call : message.tool_calls()) {
-    absl::StrAppend(&out, text->empty() && &call == &message.tool_calls(0) ? "" : "\n", "(called ", call.name(),
-                    " with id ", call.id(), ": ");
-    AppendEscaped(call.arguments(), out);
-    out += ")";
+
+  absl::Status Add(int index) {
+    const Message& message = request_.messages(index);
+    auto text = TextOf(message, index, images_);
+    if (!text.ok()) return text.status();
+    absl::StrAppend(text.operator->(), message.refusal());
+    if (tools_) *text = NeutraliseCalls(*text);
+    if (!prompt_.empty()) prompt_ += "\n\n";
+    if (message.role() == Role::ROLE_TOOL) {
+      absl::StrAppend(&prompt_, "[", ResultHeading(request_, message), "]\n");
+    } else {
+      absl::StrAppend(&prompt_, HeadingOf(message.role()), "\n");
+    }
+    AppendEscaped(*text, prompt_);
+    if (message.tool_calls_size() > 0) {
+      if (!text->empty()) prompt_ += "\n";
+      AppendEscaped(CallsOf(message, dialect_), prompt_);
+    }
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+
+  std::string Take() { return std::move(prompt_); }
+
+ private:
+  const ChatRequest& request_;
+  const Dialect& dialect_;
+  const bool tools_;
+  int images_ = 0;
+  std::string prompt_;
+};
+
+bool IsUser(const Message& message) { return message.role() == Role::ROLE_USER; }
+
+// The first message that is sent where the history is not.
+int FirstNewMessage(const ChatRequest& request) {
+  int last_user = request.messages_size() - 1;
+  while (last_user > 0 && !IsUser(request.messages(last_user))) --last_user;
+  if (request.conversation_id().empty()) return last_user;
+  bool results = false;
+  for (int i = request.messages_size() - 1; i >= 0; --i) {
+    if (request.messages(i).role() == Role::ROLE_ASSISTANT) return results ? i + 1 : last_user;
+    results |= request.messages(i).role() == Role::ROLE_TOOL;
+  }
+  return last_user;
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> FlattenHistory(const ChatRequest& request) {
-  int images = 0;
-  if (request.messages_size() == 1 && request.messages(0).role() == Role::ROLE_USER) {
+absl::StatusOr<std::string> FlattenHistory(const ChatRequest& request, absl::string_view platform) {
+  if (request.messages_size() == 1 && IsUser(request.messages(0)) && !MayCall(request)) {
+    int images = 0;
     return TextOf(request.messages(0), 0, images);
   }
-  std::string prompt;
+  BlockWriter blocks(request, platform);
+  blocks.AddTools(/*brief=*/false);
   for (int i = 0; i < request.messages_size(); ++i) {
-    if (auto status = AppendBlock(request.messages(i), i, images, prompt); !status.ok()) return status;
+    if (auto status = blocks.Add(i); !status.ok()) return status;
   }
-  return prompt;
+  return blocks.Take();
+}
+
+absl::StatusOr<LastMessage> NewMessages(const ChatRequest& request, absl::string_view platform) {
+  const int first = FirstNewMessage(request);
+  const bool resumed = !request.conversation_id().empty();
+  const bool results = std::any_of(request.messages().begin() + first, request.messages().end(),
+                                   [](const Message& message) { return message.role() == Role::ROLE_TOOL; });
+  if (!results && !MayCall(request)) return LastUserMessage(request);
+  BlockWriter blocks(request, platform);
+  blocks.AddTools(/*brief=*/resumed);
+  int sent = 0;
+  for (int i = first; i < request.messages_size(); ++i, ++sent) {
+    if (auto status = blocks.Add(i); !status.ok()) return status;
+  }
+  return LastMessage{blocks.Take(), request.messages_size() - sent};
 }
 
 absl::StatusOr<std::vector<PromptImage>> ImagesOf(const ChatRequest& request) {
   std::vector<PromptImage> images;
-  int first = 0;
-  if (!request.conversation_id().empty()) {
-    first = request.messages_size() - 1;
-    while (first > 0 && request.messages(first).role() != Role::ROLE_USER) --first;
-  }
+  const int first = request.conversation_id().empty() ? 0 : FirstNewMessage(request);
   for (int i = first; i < request.messages_size(); ++i) {
     for (int j = 0; j < request.messages(i).parts_size(); ++j) {
       const ContentPart& part = request.messages(i).parts(j);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/common/status/reason.h"
 #include "services/common/text/utf8.h"
+#include "services/common/tools/tool_set.h"
 
 namespace switchyard {
 namespace {
@@ -100,11 +101,8 @@ absl::Status ValidateStops(const ChatRequest& request) {
 }
 
 absl::Status ValidateSupport(const ChatRequest& request, bool ignore) {
-  // Tools and enforced formats change what the answer is; ignoring them silently would give a wrong one, so these two
-  // are refused even where unsupported fields are ignored.
-  if (request.tools_size() > 0 && request.tool_choice().mode() != chat::v1::ToolChoice::MODE_NONE) {
-    return Unsupported("tools", "tool calls are not supported yet");
-  }
+  // An enforced format changes what the answer is; ignoring it silently would give a wrong one, so it is refused even
+  // where unsupported fields are ignored.
   const auto format = request.response_format().kind();
   if (format != ResponseFormat::KIND_UNSPECIFIED && format != ResponseFormat::KIND_TEXT) {
     return Unsupported("response_format", "only the type \"text\" is supported yet");
@@ -133,6 +131,7 @@ absl::Status ValidateRequest(const ChatRequest& request, const ModelEntry& model
   if (request.has_max_output_tokens() && request.max_output_tokens() < 1) {
     return Invalid("max_completion_tokens", "must be at least 1");
   }
+  if (auto status = ValidateTools(request); !status.ok()) return status;
   if (request.metadata_size() > kMaxMetadata) return Invalid("metadata", "may hold at most 16 entries");
   return ValidateSupport(request, ignore_unsupported);
 }

@@ -130,6 +130,40 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   co_await Dispatch(call);
 }
 
+FaultsByDialect Server::Faults() const {
+  return {{"web",
+           {"cut",
+            "reset",
+            "garbage",
+            "bad_utf8",
+            "oversized",
+            "stall",
+            "empty",
+            "content_filter",
+            "incomplete",
+            "filter_early",
+            "closed_unfinished",
+            "hint_rate",
+            "hint_length",
+            "hint_other",
+            "hint_bare",
+            "stream_code",
+            "stream_unknown",
+            "stream_error",
+            "expired",
+            "muted",
+            "banned",
+            "device",
+            "rate_code",
+            "pow",
+            "http_429",
+            "http_500",
+            "waf_202",
+            "waf_403",
+            "html",
+            "not_json"}}};
+}
+
 std::string Server::Credential(int number) const { return absl::StrCat(options_.token_prefix, "deepseek-", number); }
 
 asio::awaitable<void> Server::Dispatch(Call& call) {
@@ -311,7 +345,8 @@ asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
   else if (fault == "not_json")
     co_await call.Plain(200, "application/json", "{\"code\":");
   else if (fault == "http_429") {
-    HttpHeaders headers{{"Retry-After", script.Text("retry_after", "7")}};
+    HttpHeaders headers;
+    if (const std::string wait = script.Text("retry_after"); !wait.empty()) headers.Add("Retry-After", wait);
     co_await call.responder.Send(429, std::move(headers), "");
   } else if (fault == "waf_202") {
     HttpHeaders headers{{"x-amzn-waf-action", "challenge"}};
@@ -360,7 +395,9 @@ asio::awaitable<void> Server::Complete(Call& call) {
     } else {
       Session& state = found->second;
       const int64_t last = parent == nullptr || parent->is_null() ? 0 : parent->to_number<int64_t>();
-      if (last != state.answer) {
+      // Ids count from 1: questions are odd, answers even. An older answer is where another branch begins.
+      const bool fits = state.messages == 0 ? last == 0 : last > 0 && last <= state.messages && last % 2 == 0;
+      if (!fits) {
         violations_.push_back("a completion with the wrong parent");
         refusal = InnerError(26, "invalid message id");
       }
@@ -492,10 +529,11 @@ asio::awaitable<void> Server::Stream(Call& call, std::string session, AnswerPlan
   };
 
   bool over = false;
-  if (busy || fault == "hint_length" || fault == "hint_other") {
+  if (busy || fault == "hint_length" || fault == "hint_other" || fault == "hint_bare") {
     const std::string word = busy                     ? "rate_limit_reached"
                              : fault == "hint_length" ? "input_exceeds_limit"
-                                                      : "something_else";
+                             : fault == "hint_other"  ? "something_else"
+                                                      : "";
     out = continued ? "" : AnswerScript(plan).Opening();
     out += "event: hint\ndata: " + AnswerScript::Hint(word) + "\n\n" + answer.Closing(true);
     over = true;
@@ -523,6 +561,10 @@ asio::awaitable<void> Server::Stream(Call& call, std::string session, AnswerPlan
     }
     if (now && fault == "garbage") out += "data: {\"v\": \n\n";
     if (now && fault == "bad_utf8") out += "data: {\"v\":\"\xff\xfe\"}\n\n";
+    if (now && fault == "stream_code")
+      out += "data: {\"code\":40003,\"msg\":\"Authorization Failed\",\"data\":null}\n\n";
+    if (now && fault == "stream_unknown") out += "data: {\"code\":50000,\"msg\":\"something new\",\"data\":null}\n\n";
+    if (now && fault == "stream_error") out += "data: {\"error\":{\"message\":\"trouble\"}}\n\n";
     if (now && fault == "oversized") out += "data: {\"v\":\"" + std::string(2 * 1024 * 1024, 'x') + "\"}\n\n";
     if (now && fault == "content_filter") {
       out += answer.Withdrawal(tokens);

@@ -2,9 +2,10 @@
 // everything a client did that the platform would not like.
 //
 // Faults (script: fault=NAME): cut (connection closed), reset, garbage (a frame that is no JSON), bad_utf8, oversized,
-// stall, empty, content_filter, filter_early, incomplete, closed_unfinished, hint_rate, hint_length, hint_other,
-// status=WORD; before the answer: expired, muted, banned, device, rate_code, pow, http_429, http_500, waf_202, waf_403,
-// html, not_json.
+// stall, empty, content_filter, filter_early, incomplete, closed_unfinished, hint_rate, hint_length, hint_other (a word
+// that nobody knows), hint_bare (no word), stream_code (an expired token), stream_unknown (a code that nobody knows),
+// stream_error (no code), status=WORD; before the answer: expired, muted, banned, device, rate_code, pow, http_429
+// (retry_after=N), http_500, waf_202, waf_403, html, not_json.
 //
 // Thread-safe.
 #pragma once
@@ -46,6 +47,7 @@ class Server final : public Platform {
   std::string name() const override { return "deepseek"; }
   std::string Credential(int number) const override;
 
+  FaultsByDialect Faults() const override;
   /// Counters, open conversations and violations.
   boost::json::object State() const override;
   void Reset() override;

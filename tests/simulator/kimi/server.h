@@ -29,6 +29,12 @@ class Server final : public Platform {
   std::string Credential(int number) const override;
   boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request,
                                      switchyard::HttpResponder& responder) override;
+  FaultsByDialect Faults() const override {
+    return {{"connect", {"cut",      "reset",     "stall",      "empty",          "garbage",      "not_json",
+                         "bad_utf8", "oversized", "late_error", "content_filter", "filter_early", "expired",
+                         "banned",   "forbidden", "rate",       "quota",          "error",        "no_form",
+                         "http_429", "http_500",  "html",       "captcha",        "refresh_401"}}};
+  }
   boost::json::object State() const override { return journal_.State(); }
   void Reset() override;
   void Plan(const std::string& account, Script script, int times) override {

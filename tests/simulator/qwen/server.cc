@@ -104,6 +104,16 @@ struct Server::Call {
   }
 };
 
+FaultsByDialect Server::Faults() const {
+  const std::set<std::string> both = {
+      "cut",          "reset",        "stall",    "garbage",  "bad_utf8", "oversized", "empty",    "content_filter",
+      "filter_early", "error",        "ticket",   "http_401", "http_403", "http_429",  "http_500", "html",
+      "captcha",      "captcha_html", "redirect", "not_json", "gateway"};
+  std::set<std::string> older = both;
+  older.insert({"rate", "expired", "retired"});
+  return {{"a", older}, {"b", both}};
+}
+
 std::string Server::Credential(int number) const {
   return absl::StrCat("UM_distinctid=sim; tongyi_sso_ticket=", absl::StrFormat("%s%04d_ABCdef", kTicket, number),
                       "; XSRF-TOKEN=", Xsrf(number), "; cna=Sim9");
@@ -495,13 +505,19 @@ asio::awaitable<void> Server::Chat2Stream(Call& call, const Script& script, std:
     thought += thoughts[i];
     alive = co_await body.Write(frame("", thought, false));
   }
-  bool filtered = false;
+  bool filtered = script.fault() == "filter_early";
   for (size_t i = 0; alive && !filtered && i < pieces.size(); ++i) {
     alive = co_await body.BeforePiece(i);
     filtered = body.Now("content_filter", i);
     if (!alive || filtered) break;
     text += pieces[i];
-    alive = co_await body.Write(frame(text, thought, false));
+    std::string out = frame(text, thought, false);
+    if (body.Now("garbage", i)) out = "event:message\ndata:{\"data\":\n\nevent:message\ndata:<nothing>\n\n";
+    if (body.Now("bad_utf8", i)) out += "event:message\ndata:{\"success\":true,\"x\":\"\xFF\xFE\"}\n\n";
+    if (body.Now("oversized", i)) out = "event:message\ndata:{\"x\":\"" + std::string(2 * 1024 * 1024, 'x') + "\"}\n\n";
+    if (body.Now("error", i))
+      out = "event:message\ndata:{\"success\":false,\"error_code\":599,\"error_msg\":\"something new\"}\n\n";
+    alive = co_await body.Write(std::move(out));
   }
   if (alive && !filtered) alive = co_await body.BeforeEnd(pieces.size());
   std::string end = filtered ? frame(text, thought, true)

@@ -1,6 +1,5 @@
 // Qwen's server side, as strict as the protocol page says a simulator should be: dialect A ("dialog", section 3.1), and
-// the site's newer call (section 3.2), which knows the faults cut, reset, stall, content_filter, empty, gateway (404),
-// html, captcha and the refusals by status.
+// the site's newer call (section 3.2).
 //
 // Script: split, chunk_ms, first_ms, chunks, stamp as everywhere; word=finish (the other end word), crlf=1, comments=1
 // (comments, empty events and heartbeats), placeholder=1 ("Thinking" before there is an answer), half=1 (snapshots that
@@ -10,7 +9,7 @@
 // Faults (script: fault=NAME), in the stream: cut, reset, stall, garbage (two frames that are none), bad_utf8,
 // oversized, empty, content_filter, filter_early, error (an unknown error code), rate (RateLimited), expired
 // (NOT_LOGIN), retired (the call to upgrade); before it: ticket (401), http_401, http_403, http_429, http_500, html,
-// captcha, captcha_html, redirect, not_json.
+// captcha, captcha_html, redirect, not_json, gateway (404, as the newer call's gateway has it).
 //
 // Thread-safe.
 #pragma once
@@ -34,6 +33,7 @@ class Server final : public Platform {
   std::string Credential(int number) const override;
   boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request,
                                      switchyard::HttpResponder& responder) override;
+  FaultsByDialect Faults() const override;
   boost::json::object State() const override { return journal_.State(); }
   void Reset() override;
   void Plan(const std::string& account, Script script, int times) override {

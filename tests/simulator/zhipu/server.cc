@@ -65,6 +65,16 @@ struct Server::Call {
   }
 };
 
+FaultsByDialect Server::Faults() const {
+  const std::set<std::string> both = {"cut",          "reset",         "stall",       "empty",          "nothing",
+                                      "garbage",      "bad_utf8",      "oversized",   "content_filter", "filter_finish",
+                                      "filter_early", "error",         "last_error",  "error_unknown",  "expired",
+                                      "risk",         "sign",          "param",       "http_429",       "http_500",
+                                      "html",         "not_json",      "banned",      "refresh_dead",   "refresh_guest",
+                                      "refresh_500",  "refresh_stall", "refresh_cut", "refresh_hold"};
+  return {{"classic", both}, {"current", both}};
+}
+
 std::string Server::Credential(int number) const {
   return Issue({"refresh", Uid(number), DeviceOf(Uid(number)), 0, kFarFuture});
 }
@@ -89,6 +99,7 @@ void Server::Plan(const std::string& account, Script script, int times) {
       setting = true;
     }
     if (script.Text("delete") == "404") setting = no_bulk_delete_ = true;
+    if (script.Number("release", 0) == 1) setting = released_ = true;
   }
   if (!setting) journal_.Plan(account, std::move(script), times);
 }
@@ -177,6 +188,11 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   }
 }
 
+bool Server::Released() {
+  absl::MutexLock lock(&mutex_);
+  return released_;
+}
+
 asio::awaitable<void> Server::Exchange(Call& call) {
   journal_.Count("exchanges");
   const std::string uid = call.token.uid;
@@ -206,6 +222,11 @@ asio::awaitable<void> Server::Exchange(Call& call) {
     journal_.Count("stalled_exchanges");
     co_await switchyard::Sleep(call.responder.scope(), absl::Seconds(600));
   }
+  if (fault == "refresh_hold") {
+    journal_.Count("held_exchanges");
+    absl::Status slept;
+    while (slept.ok() && !Released()) slept = co_await switchyard::Sleep(call.responder.scope(), absl::Milliseconds(5));
+  }
   if (fault == "refresh_stall" || fault == "refresh_cut") {
     call.responder.Abort();
     co_return;
@@ -215,7 +236,9 @@ asio::awaitable<void> Server::Exchange(Call& call) {
                       {"refresh_token", Issue(refresh)},
                       {"is_guest", fault == "refresh_guest"},
                       {"mode", 1}};
-  co_await call.Json(200, Envelope(0, "success", std::move(result)));
+  std::string answer = Envelope(0, "success", std::move(result));
+  co_await call.Json(200, std::move(answer));
+  journal_.Count("exchange_replies");
 }
 
 asio::awaitable<void> Server::UserInfo(Call& call) {
@@ -304,7 +327,8 @@ asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
   } else if (fault == "param") {
     co_await call.Json(200, Envelope(50001, "param error"));
   } else if (fault == "http_429") {
-    HttpHeaders headers{{"Retry-After", script.Text("retry_after", "7")}};
+    HttpHeaders headers;
+    if (const std::string wait = script.Text("retry_after"); !wait.empty()) headers.Add("Retry-After", wait);
     co_await call.responder.Send(429, std::move(headers), "");
   } else if (fault == "http_500") {
     co_await call.Json(500, Envelope(500, "internal server error"));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "services/common/status/reason.h"
 
 namespace switchyard {
 namespace {
@@ -34,6 +35,9 @@ std::string Show(const Events& events) {
     if (event.has_reasoning()) absl::StrAppend(&out, "(", event.reasoning().text(), ")");
     if (event.has_refusal()) absl::StrAppend(&out, "!", event.refusal().text(), "!");
     if (event.has_citation()) absl::StrAppend(&out, "[", event.citation().start(), "-", event.citation().end(), "]");
+    if (event.has_tool_call())
+      absl::StrAppend(&out, "<", event.tool_call().index(), event.tool_call().name(), event.tool_call().arguments(),
+                      ">");
     if (event.has_finished()) absl::StrAppend(&out, "{", static_cast<int>(event.finished().reason()), "}");
   }
   return out;
@@ -44,7 +48,7 @@ std::string Filtered(AnswerFilter::Options options, std::vector<ChatEvent> in,
   AnswerFilter filter(std::move(options));
   Events out;
   for (ChatEvent& event : in) filter.Feed(std::move(event), out);
-  filter.Finish(reason, 10, out);
+  EXPECT_TRUE(filter.Finish(reason, 10, out).ok());
   return Show(out);
 }
 
@@ -90,7 +94,7 @@ TEST(AnswerFilter, TheTokenLimitEndsTheAnswer) {
   filter.Feed(Text("one two three four"), out);
   EXPECT_EQ(filter.over(), FinishReason::FINISH_REASON_LENGTH);
   filter.Feed(Text("more"), out);
-  filter.Finish(FinishReason::FINISH_REASON_STOP, 1, out);
+  EXPECT_TRUE(filter.Finish(FinishReason::FINISH_REASON_STOP, 1, out).ok());
   EXPECT_EQ(Show(out), "one two {2}");
 }
 
@@ -121,7 +125,7 @@ chat::v1::Usage UsageOf(std::vector<ChatEvent> in, std::vector<std::string> stop
   AnswerFilter filter({.format = ReasoningFormat::REASONING_FORMAT_SEPARATE, .stop = std::move(stop)});
   Events out;
   for (ChatEvent& event : in) filter.Feed(std::move(event), out);
-  filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out);
+  EXPECT_TRUE(filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out).ok());
   for (const ChatEvent& event : out) {
     if (event.has_usage()) return event.usage();
   }
@@ -142,6 +146,78 @@ TEST(AnswerFilter, UsageIsMeasuredWhereItCanBe) {
   EXPECT_GT(estimated.reasoning_tokens(), 0);
   // The platform's count is of an answer that was not shown to its end.
   EXPECT_EQ(UsageOf({Text("some words"), measured}, {"words"}).source(), chat::v1::Usage::SOURCE_ESTIMATED);
+}
+
+std::shared_ptr<ToolSet> SearchTool(bool required = false) {
+  chat::v1::ChatRequest request;
+  auto& tool = *request.add_tools();
+  tool.set_name("s");
+  tool.set_parameters(R"({"type":"object","properties":{"q":{"type":"string"}}})");
+  if (required) request.mutable_tool_choice()->set_mode(chat::v1::ToolChoice::MODE_REQUIRED);
+  return ToolSet::Of(request, "qwen");
+}
+constexpr char kCall[] = R"(<tool_call>{"name":"s","arguments":{"q":"a b c"}}</tool_call>)";
+
+AnswerFilter::Options WithTools(AnswerFilter::Options options, bool required = false) {
+  options.tools = SearchTool(required);
+  options.new_call_id = [] { return std::string("call_1"); };
+  return options;
+}
+
+TEST(AnswerFilterTools, ACallIsPassedOnAndEndsTheAnswer) {
+  EXPECT_EQ(Filtered(WithTools({}), {Reasoning("hm"), Text("Look. "), Text(kCall)}),
+            R"(<think:hm>Look. <0s{"q":"a b c"}>{3})");
+  EXPECT_EQ(Filtered(WithTools({}), {Text("Look.")}), "Look.{1}");
+}
+
+TEST(AnswerFilterTools, StopSequencesDoNotLookIntoCalls) {
+  EXPECT_EQ(Filtered(WithTools({.stop = {"b"}}), {Text("x a"), Text(kCall)}), R"(x a<0s{"q":"a b c"}>{3})");
+  // What was held back as the start of one is text before the call.
+  EXPECT_EQ(Filtered(WithTools({.stop = {"x<"}}), {Text("x"), Text(kCall)}), R"(x<0s{"q":"a b c"}>{3})");
+  EXPECT_EQ(Filtered(WithTools({.stop = {"b"}}), {Text("a b "), Text(kCall)}), "a {1}");
+}
+
+TEST(AnswerFilterTools, CallsCountAsTokens) {
+  AnswerFilter filter(WithTools({}));
+  Events out;
+  filter.Feed(Text(kCall), out);
+  ASSERT_TRUE(filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out).ok());
+  EXPECT_EQ(out[out.size() - 2].usage().completion_tokens(), EstimateTokens(R"(s{"q":"a b c"})"));
+  // One that is cut off is told as an answer that was.
+  const std::string cut = Filtered(WithTools({.max_output_tokens = 3}), {Text(kCall)});
+  EXPECT_EQ(cut.substr(0, 4), "<0s{") << cut;
+  EXPECT_EQ(cut.substr(cut.size() - 4), ">{2}") << cut;
+}
+
+TEST(AnswerFilterTools, ACallInReasoningIsNone) {
+  EXPECT_EQ(Filtered(WithTools({.format = ReasoningFormat::REASONING_FORMAT_SEPARATE}), {Reasoning(kCall), Text("x")}),
+            absl::StrCat("(", kCall, ")x{1}"));
+}
+
+TEST(AnswerFilterTools, WithoutTheCallThatIsDueThereIsNoAnswer) {
+  AnswerFilter filter(WithTools({}, true));
+  Events out;
+  filter.Feed(Text("No."), out);
+  const absl::Status status = filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out);
+  EXPECT_EQ(ReasonOf(status), Reason::REASON_UPSTREAM_CHANGED);
+  EXPECT_EQ(DetailOf(status).cause(), "tool_call_missing");
+  EXPECT_EQ(Show(out), "No.");
+  // One that was cut short, or withdrawn, is told as that.
+  EXPECT_EQ(Filtered(WithTools({}, true), {Text("No.")}, FinishReason::FINISH_REASON_LENGTH), "No.{2}");
+  EXPECT_EQ(Filtered(WithTools({.stop = {"o"}}, true), {Text("No.")}), "N{1}");
+}
+
+TEST(AnswerFilterTools, AFaultNamesTheToolAndNotTheValue) {
+  AnswerFilter filter(WithTools({}));
+  Events out;
+  filter.Feed(Text(R"(<tool_call>{"name":"s","arguments":{"q":"secret" oops)"), out);
+  EXPECT_EQ(ReasonOf(filter.fault()), Reason::REASON_UPSTREAM_CHANGED);
+  EXPECT_EQ(DetailOf(filter.fault()).cause(), "tool_call_invalid");
+  EXPECT_NE(filter.fault().message().find("'s'"), absl::string_view::npos);
+  EXPECT_EQ(filter.fault().message().find("secret"), absl::string_view::npos);
+  filter.Feed(Text("more"), out);
+  EXPECT_FALSE(filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out).ok());
+  EXPECT_EQ(Show(out), R"(<0s{"q":"secret">)");
 }
 
 }  // namespace
