@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/provider/prompt.h"
 #include "services/common/status/reason.h"
+#include "services/common/text/utf8.h"
 #include "services/common/tools/tool_set.h"
 
 namespace switchyard {
@@ -60,6 +62,8 @@ absl::Status ValidateMessage(const Message& message, int index, const ModelEntry
     const std::string part = absl::StrCat(at, ".content[", i, "]");
     switch (message.parts(i).part_case()) {
       case ContentPart::kText:
+        // Some platforms take a prompt in a URL, and none shows such a character.
+        if (absl::StrContains(message.parts(i).text(), '\0')) return Invalid(part, "holds a NUL character");
         break;
       case ContentPart::kImage:
         if (model.images && message.role() == Role::ROLE_USER) break;
@@ -123,7 +127,7 @@ absl::StatusOr<const ModelEntry*> ResolveModel(const ChatRequest& request) {
   if (request.model().empty()) return Invalid("model", "is missing");
   if (const ModelEntry* model = FindModel(request.model())) return model;
   return MakeError(Reason::REASON_MODEL_NOT_FOUND,
-                   absl::StrCat("The model '", request.model().substr(0, 100),
+                   absl::StrCat("The model '", CleanQuote(request.model(), 100),
                                 "' does not exist here. GET /v1/models lists those that do."),
                    {.field = "model"});
 }

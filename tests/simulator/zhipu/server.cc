@@ -36,7 +36,8 @@ constexpr int64_t kFarFuture = 4000000000;
 
 std::string Text(const json::object& object, const char* name) {
   const json::value* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string().c_str()) : std::string();
+  return value != nullptr && value->is_string() ? std::string(value->get_string().c_str(), value->get_string().size())
+                                                : std::string();
 }
 bool IsBool(const json::object& object, const char* name) {
   const json::value* value = object.if_contains(name);
