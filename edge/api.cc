@@ -3,8 +3,6 @@
 #include <array>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "edge/completion_writer.h"
 #include "edge/messages_request.h"
@@ -98,12 +96,12 @@ constexpr std::array kApis = {
     Api{"/v1/messages", "msg_", ReadMessage},
 };
 
-absl::Status CheckMediaType(const HttpHeaders& headers) {
-  const auto type = headers.Find("content-type");
-  if (!type || type->empty()) return absl::OkStatus();
-  const std::string media = absl::AsciiStrToLower(absl::StripAsciiWhitespace(type->substr(0, type->find(';'))));
-  if (media == "application/json" || absl::EndsWith(media, "+json")) return absl::OkStatus();
-  return absl::InvalidArgumentError("The request body must be JSON: send Content-Type: application/json.");
+/// Every prompt as the caller's, if it may ask for it.
+absl::Status Admit(const Caller& caller, TurnRequest& turn) {
+  for (chat::v1::ChatRequest& prompt : turn.prompts) {
+    if (absl::Status admitted = caller.Admit(prompt); !admitted.ok()) return admitted;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -116,22 +114,16 @@ const Api* FindApi(absl::string_view path) {
 }
 
 asio::awaitable<void> ServeApi(const Api& api, HttpServerRequest& request, HttpResponder& responder, ChatClient& chat,
-                               const CallContext& context, const TurnOptions& options, const Clock& clock,
-                               Random& random, HttpHeaders headers, RequestRecord& record) {
-  constexpr int kUnsupportedMediaType = 415;
+                               const Caller& caller, const CallContext& context, const TurnOptions& options,
+                               const Clock& clock, Random& random, HttpHeaders headers, RequestRecord& record) {
   if (record.error_form == ErrorForm::kAnthropic) headers.Set("request-id", context.request_id);
-  if (const absl::Status media = CheckMediaType(request.headers); !media.ok()) {
-    record.status = media;
-    record.http_status = kUnsupportedMediaType;
-    headers.Add("Content-Type", "application/json");
-    std::string body = HttpErrorBody(kUnsupportedMediaType, media.message(), record.error_form, context.request_id);
-    co_await responder.Send(kUnsupportedMediaType, std::move(headers), std::move(body));
-    co_return;
-  }
   AnswerHead head;
   head.id = absl::StrCat(api.id_prefix, random.NextHex(kIdDigits));
   auto parsed = api.read(request.body);
   request.body = std::string();  // it may be large, and the turn long
+  if (parsed.ok()) {
+    if (absl::Status admitted = Admit(caller, *parsed); !admitted.ok()) parsed = std::move(admitted);
+  }
   co_await RunTurn(std::move(parsed), responder, chat, context, options, clock, std::move(head), std::move(headers),
                    record);
 }

@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "boost/asio/awaitable.hpp"
+#include "edge/api_keys.h"
 #include "edge/chat_client.h"
 #include "edge/turn.h"
 #include "services/common/http/http_server.h"
@@ -21,9 +22,10 @@ struct Api {
 /// The API at `path`; nullptr if there is none.
 const Api* FindApi(absl::string_view path);
 
-/// Answers a POST to `api`. @param headers go with every answer.
+/// Answers a POST to `api`, as far as `caller` may have it. @param headers go with every answer.
 boost::asio::awaitable<void> ServeApi(const Api& api, HttpServerRequest& request, HttpResponder& responder,
-                                      ChatClient& chat, const CallContext& context, const TurnOptions& options,
-                                      const Clock& clock, Random& random, HttpHeaders headers, RequestRecord& record);
+                                      ChatClient& chat, const Caller& caller, const CallContext& context,
+                                      const TurnOptions& options, const Clock& clock, Random& random,
+                                      HttpHeaders headers, RequestRecord& record);
 
 }  // namespace switchyard

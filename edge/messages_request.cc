@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "edge/messages_input.h"
+#include "edge/request_body.h"
 #include "edge/request_parts.h"
 #include "services/common/text/json.h"
 #include "services/common/text/views.h"

@@ -3,10 +3,8 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "boost/json/serialize.hpp"
-#include "services/common/status/reason.h"
+#include "edge/data_url.h"
 #include "services/common/text/views.h"
 
 namespace switchyard {
@@ -29,19 +27,6 @@ constexpr std::array kHistories = {
 };
 
 }  // namespace
-
-absl::StatusOr<json::value> ParseBody(absl::string_view body) {
-  auto value = ParseJson(body, /*unique_keys=*/true);
-  if (!value.ok()) {
-    return MakeError(Reason::REASON_INVALID_REQUEST,
-                     absl::StrCat("The request body cannot be read as JSON: ", value.status().message(), "."));
-  }
-  if (!value->is_object()) {
-    return MakeError(Reason::REASON_INVALID_REQUEST,
-                     absl::StrCat("The request body must be a JSON object; it is ", KindName(*value), "."));
-  }
-  return value;
-}
 
 void ReadRelayFields(Fields& fields, ChatRequest& request) {
   if (auto format = fields.OneOf("reasoning_format", kFormats)) request.mutable_reasoning()->set_format(*format);
@@ -84,16 +69,14 @@ void ReadUserLocation(Fields& owner, chat::v1::WebSearchOptions& search, Reading
 }
 
 void ReadImageUrl(Fields& owner, absl::string_view key, absl::string_view url, chat::v1::Image& image) {
-  constexpr absl::string_view kData = "data:";
-  if (!absl::StartsWith(url, kData)) {
+  if (!IsDataUrl(url)) {
     image.set_url(std::string(url));
     return;
   }
-  const size_t comma = url.find(',');
-  const absl::string_view head = comma == absl::string_view::npos ? "" : url.substr(kData.size(), comma - kData.size());
-  if (!absl::EndsWith(head, ";base64")) return owner.Fault(key, "a data URL must hold Base64");
-  image.set_media_type(std::string(head.substr(0, head.find(';'))));
-  image.set_data(ReadBase64(owner, key, url.substr(comma + 1)));
+  auto data = ParseDataUrl(url);
+  if (!data) return owner.Fault(key, "a data URL must hold Base64");
+  image.set_media_type(std::move(data->media_type));
+  image.set_data(std::move(data->bytes));
 }
 
 std::string ReadBase64(Fields& owner, absl::string_view key, absl::string_view text) {

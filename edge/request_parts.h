@@ -4,7 +4,6 @@
 #include <array>
 #include <string>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "boost/json/value.hpp"
 #include "edge/fields.h"
@@ -23,9 +22,6 @@ inline constexpr std::array kReasoningEfforts = {
     Word<ReasoningOptions::Effort>{"xhigh", ReasoningOptions::EFFORT_MAX},
     Word<ReasoningOptions::Effort>{"max", ReasoningOptions::EFFORT_MAX},
 };
-
-/// The body as a JSON object. INVALID_REQUEST with a sentence for the caller.
-absl::StatusOr<boost::json::value> ParseBody(absl::string_view body);
 
 /// The relay's own fields, which every API takes: `reasoning_format`, `web_search`, `conversation_id`,
 /// `keep_conversation`, `account`, `history`, `ignore_unsupported`.

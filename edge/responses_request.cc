@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "boost/json/serialize.hpp"
 #include "edge/json_text.h"
+#include "edge/request_body.h"
 #include "edge/request_parts.h"
 #include "edge/responses_input.h"
 #include "services/common/text/json.h"

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "edge/request_body.h"
 #include "edge/request_parts.h"
 #include "services/common/text/json.h"
 #include "services/common/text/views.h"

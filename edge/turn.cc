@@ -262,8 +262,8 @@ asio::awaitable<void> RunTurn(absl::StatusOr<TurnRequest> parsed, HttpResponder&
     calls.push_back(chat.Chat(turn, context, request.prompts[i / request.answers_each]));
     reading.Spawn(turn.executor(), queue.Fill(i, *calls.back()));
   }
-  for (chat::v1::ChatRequest& prompt : request.prompts)
-    prompt.clear_messages();  // they may be large, and the turn long
+  // They are on their way, and may be large.
+  for (chat::v1::ChatRequest& prompt : request.prompts) prompt = chat::v1::ChatRequest();
   const auto writer = request.writer(std::move(head));
   Response response(responder, queue, *writer, request, options, clock, context, std::move(headers), record);
   if (request.stream) {

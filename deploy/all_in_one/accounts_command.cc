@@ -150,6 +150,7 @@ std::optional<int> ReadFlags(int argc, char** argv, ConfigSources& sources) {
       sources.file_optional = false;
     } else if (chosen == kEnvFile) {
       sources.env_file = optarg;
+      sources.env_file_optional = false;
     } else if (chosen == kHelpFlag || chosen == 'h') {
       std::fputs(kHelp, stdout);
       return 0;
@@ -166,7 +167,7 @@ std::optional<int> ReadFlags(int argc, char** argv, ConfigSources& sources) {
 }  // namespace
 
 int AccountsCommand(int argc, char** argv) {
-  ConfigSources sources{.file = "config.yaml", .file_optional = true, .env_file = ".env"};
+  ConfigSources sources{.file = "config.yaml", .file_optional = true, .env_file = ".env", .env_file_optional = true};
   if (const auto exit = ReadFlags(argc, argv, sources)) return *exit;
   auto config = LoadConfig(sources, ProcessEnvironment());
   if (!config.ok()) {
@@ -177,7 +178,12 @@ int AccountsCommand(int argc, char** argv) {
   InitLogging(LogLevel::kError, "switchyard accounts");
 
   // The relay that runs holds the store, and knows more than the configuration: tokens that were renewed, who rests.
-  const auto running = session::v1::SessionService::NewStub(MakeChannel(config->SessionTarget()));
+  auto identity = MeshIdentityFrom(*config, SystemClock::Get());
+  if (!identity.ok()) {
+    std::fprintf(stderr, "switchyard accounts: %s\n", std::string(identity.status().message()).c_str());
+    return kBadUsage;
+  }
+  const auto running = session::v1::SessionService::NewStub(MakeChannel(config->SessionTarget(), identity->get()));
   if (const auto listed = List(*running, false)) {
     std::fputs("Asked the relay that is running; it has the accounts it was started with.\n\n", stdout);
     return Report(CheckAll(*running, *listed));

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "deploy/all_in_one/accounts_command.h"
+#include "deploy/all_in_one/keys_command.h"
 #include "edge/edge_host.h"
 #include "services/common/async/cpu_pool.h"
 #include "services/common/async/runtime.h"
@@ -56,6 +57,9 @@ class Relay final : public RunningProgram {
  public:
   static absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const Config& config) {
     auto relay = std::make_unique<Relay>();
+    auto identity = MeshIdentityFrom(config, SystemClock::Get());
+    if (!identity.ok()) return identity.status();
+    relay->identity_ = *std::move(identity);
     if (auto status = relay->StartServices(config); !status.ok()) return status;
     if (auto status = relay->StartChat(config); !status.ok()) return status;
     auto edge = EdgeHost::Start(config, *relay->runtime_, *relay->chat_client_);
@@ -83,7 +87,7 @@ class Relay final : public RunningProgram {
   }
 
   std::string Greeting() const override {
-    return absl::StrCat("serving HTTP on ", edge_->url(), "\nserving gRPC (switchyard.chat.v1.ChatService) on ",
+    return absl::StrCat(edge_->Greeting(), "\nserving gRPC (switchyard.chat.v1.ChatService) on ",
                         chat_host_->address());
   }
   void Drain() override {
@@ -116,7 +120,7 @@ class Relay final : public RunningProgram {
     sessions_ = *std::move(sessions);
     // On its socket, too, so that `switchyard accounts` can ask; the relay itself does not need it.
     auto session_host =
-        ServerHost::Start({.listen = config.SessionListen(), .reflection = config.reflection}, {&sessions_->service()});
+        ServerHost::Start(HostOptionsFrom(config, config.SessionListen(), identity_.get()), {&sessions_->service()});
     if (!session_host.ok()) {
       LogWarning("no_session_socket", {{"error", session_host.status().message()}});
       session_host = ServerHost::Start({.listen = "", .reflection = config.reflection}, {&sessions_->service()});
@@ -138,7 +142,7 @@ class Relay final : public RunningProgram {
     for (const PlatformRow& platform : kPlatforms) {
       if (config.providers.at(platform.name).enabled) chat_->Add(platform.make(config, tools));
     }
-    auto host = ServerHost::Start({.listen = config.chat_listen, .reflection = config.reflection}, {chat_.get()});
+    auto host = ServerHost::Start(HostOptionsFrom(config, config.chat_listen, identity_.get()), {chat_.get()});
     if (!host.ok()) return host.status();
     chat_host_ = *std::move(host);
     chat_client_ = std::make_unique<ChatClient>(chat_host_->InProcessChannel());
@@ -146,6 +150,7 @@ class Relay final : public RunningProgram {
   }
 
   std::atomic<bool> hurried_{false};
+  std::unique_ptr<MeshIdentity> identity_;
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<SessionClient> session_client_;
   std::unique_ptr<SigningClient> signing_client_;
@@ -167,12 +172,15 @@ class Relay final : public RunningProgram {
 int main(int argc, char** argv) {
   using namespace switchyard;  // NOLINT(google-build-using-namespace)
   if (argc > 1 && absl::string_view(argv[1]) == "accounts") return AccountsCommand(argc - 1, argv + 1);
-  return RunProgram(
-      argc, argv,
-      {.name = "switchyard",
-       .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM "
-                  "platforms; the whole relay in one process. \"switchyard accounts\" checks the accounts.",
-       .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
-       .set_listen = SetHttpListen,
-       .start = [](Config config) { return Relay::Start(config); }});
+  if (argc > 1 && absl::string_view(argv[1]) == "keys") return KeysCommand(argc - 1, argv + 1);
+  return RunProgram(argc, argv,
+                    {.name = "switchyard",
+                     .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM "
+                                "platforms; the whole relay in one process. \"switchyard accounts\" checks the "
+                                "accounts, \"switchyard keys\" makes API keys.",
+                     .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
+                     .set_listen = SetHttpListen,
+                     .start = [](Config config) { return Relay::Start(config); },
+                     .serves_http = true,
+                     .check = EdgeHost::Check});
 }

@@ -21,8 +21,8 @@ namespace json = boost::json;
 
 namespace {
 
-absl::Status Broken(absl::string_view what) {
-  return MakeError(Reason::REASON_UPSTREAM_BROKEN, absl::StrCat("deepseek's answer broke off: ", what),
+absl::Status Changed(absl::string_view what) {
+  return MakeError(Reason::REASON_UPSTREAM_CHANGED, absl::StrCat("deepseek's answer was not understood: ", what),
                    {.cause = "protocol"});
 }
 
@@ -84,8 +84,8 @@ absl::Status EventDecoder::Handle(const SseEvent& event, std::vector<ChatEvent>&
 
   auto value = ParseJson(event.data);
   if (!value.ok() && !IsValidUtf8(event.data)) value = ParseJson(ReplaceInvalidUtf8(event.data));
-  if (!value.ok()) return Broken("it sent something that is not JSON");
-  if (!value->is_object()) return Broken("it sent something that is no patch");
+  if (!value.ok()) return Changed("it sent something that is not JSON");
+  if (!value->is_object()) return Changed("it sent something that is no patch");
   ++progress_;
   if (!nameless) {
     NoteId(value->get_object());
@@ -114,7 +114,7 @@ void EventDecoder::NoteId(const json::object& object) {
 
 absl::Status EventDecoder::HandleNotice(const SseEvent& event) {
   auto value = ParseJson(event.data);
-  if (!value.ok()) return event.name == "hint" ? Broken("it sent a hint that is not JSON") : absl::OkStatus();
+  if (!value.ok()) return event.name == "hint" ? Changed("it sent a hint that is not JSON") : absl::OkStatus();
   ++progress_;
   const absl::string_view type = JsonText(FindMember(*value, {"type"}));
   const bool ends = type == "error" || (event.name == "hint" && type == "warning");
@@ -129,7 +129,7 @@ absl::Status EventDecoder::Parts(std::vector<Part>& parts) const {
       parts.push_back({.kind = kind, .text = "", .fragment = fragment});
       return absl::OkStatus();
     }
-    if (!text->is_string()) return kind == Kind::kOther ? absl::OkStatus() : Broken("its text is no text");
+    if (!text->is_string()) return kind == Kind::kOther ? absl::OkStatus() : Changed("its text is no text");
     parts.push_back({.kind = kind, .text = ToAbsl(text->get_string()), .fragment = fragment});
     return absl::OkStatus();
   };
@@ -139,7 +139,7 @@ absl::Status EventDecoder::Parts(std::vector<Part>& parts) const {
   if (auto status = add(FindMember(*response, {"content"}), Kind::kAnswer, kNoFragment); !status.ok()) return status;
   const json::value* fragments = FindMember(*response, {"fragments"});
   if (fragments == nullptr || fragments->is_null()) return absl::OkStatus();
-  if (!fragments->is_array()) return Broken("its fragments are no list");
+  if (!fragments->is_array()) return Changed("its fragments are no list");
   for (size_t i = 0; i < fragments->get_array().size(); ++i) {
     const json::value& fragment = fragments->get_array()[i];
     const absl::string_view type = JsonText(FindMember(fragment, {"type"}));

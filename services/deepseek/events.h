@@ -38,7 +38,7 @@ class EventDecoder final : public AnswerDecoder {
   explicit EventDecoder(Options options);
 
   /// Errors: RATE_LIMITED, CONTEXT_TOO_LONG or UPSTREAM_UNAVAILABLE for what the platform says instead of answering;
-  /// UPSTREAM_BROKEN (cause protocol) for a stream that cannot be followed.
+  /// UPSTREAM_CHANGED (cause protocol) for a stream that cannot be followed.
   absl::Status Feed(absl::string_view bytes, std::vector<ChatEvent>& events) override;
   bool complete() const override { return ending_ != Ending::kOpen; }
   /// UPSTREAM_BROKEN unless complete().

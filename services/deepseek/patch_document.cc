@@ -21,8 +21,8 @@ namespace {
 constexpr size_t kMaxParts = 16;
 constexpr int kMaxBatches = 4;
 
-absl::Status Broken(absl::string_view what) {
-  return MakeError(Reason::REASON_UPSTREAM_BROKEN, absl::StrCat("deepseek's answer broke off: ", what),
+absl::Status Changed(absl::string_view what) {
+  return MakeError(Reason::REASON_UPSTREAM_CHANGED, absl::StrCat("deepseek's answer was not understood: ", what),
                    {.cause = "protocol"});
 }
 
@@ -72,7 +72,7 @@ absl::Status PatchDocument::Apply(const json::object& patch, absl::string_view b
   const std::string path = Join(base, memory.path);
   if (memory.operation != "BATCH") return Change(path, memory.operation, *value);
   if (!value->is_array()) return Change(path, "SET", *value);
-  if (depth == kMaxBatches) return Broken("its patches are nested too deep");
+  if (depth == kMaxBatches) return Changed("its patches are nested too deep");
   Memory items;
   for (const json::value& item : value->get_array()) {
     if (!item.is_object()) continue;
@@ -110,7 +110,7 @@ absl::Status PatchDocument::Change(absl::string_view path, absl::string_view ope
       operation == "APPEND" ||
       (!operation_seen_ && (absl::EndsWith(path, "/content") || absl::EndsWith(path, "/thinking_content")));
   if (!append && operation != "SET") {
-    return text ? Broken("it has an operation that is not known") : absl::OkStatus();
+    return text ? Changed("it has an operation that is not known") : absl::OkStatus();
   }
   json::value* at = Locate(path);
   if (at == nullptr) return absl::OkStatus();
@@ -125,7 +125,7 @@ absl::Status PatchDocument::Change(absl::string_view path, absl::string_view ope
     json::array& array = at->get_array();
     array.insert(array.end(), value.get_array().begin(), value.get_array().end());
   } else if (text) {
-    return Broken("it has a patch that does not fit");
+    return Changed("it has a patch that does not fit");
   } else {
     *at = value;
   }

@@ -17,7 +17,7 @@ namespace switchyard::deepseek {
 
 class PatchDocument {
  public:
-  /// Applies one patch event: an object with a member "v". UPSTREAM_BROKEN (cause protocol) if text would be lost by
+  /// Applies one patch event: an object with a member "v". UPSTREAM_CHANGED (cause protocol) if text would be lost by
   /// it: an unknown operation, or one that does not fit what it is for.
   absl::Status Apply(const boost::json::object& patch);
 

@@ -1,9 +1,11 @@
 #include "services/deepseek/responses.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/http/retry_after.h"
@@ -48,7 +50,7 @@ constexpr std::array kCodes = {
             "deepseek does not know the message that was to be continued", "message_unknown"},
 };
 
-// What a hint's finish_reason says. Any other is trouble on the platform's side.
+// What a hint's finish_reason says. None at all is trouble on the platform's side.
 struct HintRow {
   absl::string_view finish_reason;
   Reason reason;
@@ -188,6 +190,48 @@ absl::StatusOr<DeepSeekProofOfWork> Challenge(const json::value& biz_data, absl:
   return work;
 }
 
+absl::StatusOr<FileState> UploadedFile(const json::value& biz_data) {
+  FileState file;
+  file.id = std::string(JsonText(FindMember(biz_data, {"id"})));
+  file.status = std::string(JsonText(FindMember(biz_data, {"status"})));
+  // The id goes into a query.
+  const bool plain = std::all_of(file.id.begin(), file.id.end(),
+                                 [](unsigned char c) { return absl::ascii_isalnum(c) || c == '-' || c == '_'; });
+  if (file.id.empty() || file.id.size() > 128 || !plain || file.status.empty())
+    return Changed("an uploaded file has no id or status", "file");
+  return file;
+}
+
+absl::StatusOr<std::vector<FileState>> FileStates(const json::value& biz_data) {
+  const json::value* list = FindMember(biz_data, {"files"});
+  if (list == nullptr || !list->is_array()) return Changed("there are no files in it", "file");
+  std::vector<FileState> files;
+  for (const json::value& one : list->get_array()) {
+    auto file = UploadedFile(one);
+    if (!file.ok()) return file.status();
+    files.push_back(*std::move(file));
+  }
+  return files;
+}
+
+bool IsRead(const FileState& file) { return file.status == "SUCCESS"; }
+
+absl::Status FileError(const FileState& file) {
+  for (const absl::string_view fine : {"PENDING", "PARSING", "SUCCESS"}) {
+    if (file.status == fine) return absl::OkStatus();
+  }
+  const ErrorExtras extras{.cause = "file_status"};
+  if (file.status == "CONTENT_FILTER")
+    return MakeError(Reason::REASON_CONTENT_REFUSED, "deepseek refuses what is in the file", extras);
+  if (file.status == "CONTENT_TOO_LONG")
+    return MakeError(Reason::REASON_CONTEXT_TOO_LONG, "the file holds more text than deepseek takes",
+                     {.field = "messages", .cause = "file_status"});
+  if (file.status == "CANCELLED")
+    return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, "deepseek gave up reading the file", extras);
+  return MakeError(Reason::REASON_INVALID_REQUEST,
+                   absl::StrCat("deepseek cannot read the file (", CleanQuote(file.status, 40), ")"), extras);
+}
+
 absl::Status HintError(const json::value& hint, bool has_content) {
   const absl::string_view finish_reason = JsonText(FindMember(hint, {"finish_reason"}));
   for (const HintRow& row : kHints) {
@@ -198,6 +242,10 @@ absl::Status HintError(const json::value& hint, bool has_content) {
   std::string message = "deepseek ended the turn";
   if (const absl::string_view said = JsonText(FindMember(hint, {"content"})); !said.empty())
     absl::StrAppend(&message, ": ", CleanQuote(said, kQuoteLength));
+  if (!finish_reason.empty()) {
+    absl::StrAppend(&message, " (", CleanQuote(finish_reason, 40), ")");
+    return MakeError(Reason::REASON_UPSTREAM_CHANGED, message, {.cause = "unknown_hint"});
+  }
   const Reason reason = has_content ? Reason::REASON_UPSTREAM_BROKEN : Reason::REASON_UPSTREAM_UNAVAILABLE;
   return MakeError(reason, message, {.cause = "hint"});
 }

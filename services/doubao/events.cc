@@ -64,7 +64,13 @@ absl::Status EventDecoder::End(std::vector<ChatEvent>&) {
 absl::Status EventDecoder::Handle(const SseEvent& event, std::vector<ChatEvent>& events) {
   const auto row = std::find_if(kEvents.begin(), kEvents.end(),
                                 [&](const EventRow& known) { return known.name == ToAbsl(event.name); });
-  if (row == kEvents.end() || row->kind == Kind::kHeartbeat) return absl::OkStatus();
+  if (row == kEvents.end()) return absl::OkStatus();
+  if (row->kind == Kind::kHeartbeat) {
+    // All that comes of a long thought; how long that may go on is for the caller's deadline to say. Before the request
+    // was taken it shows nothing.
+    if (!point_.conversation.empty()) ++progress_;
+    return absl::OkStatus();
+  }
   if (row->kind == Kind::kStreamEnd) {
     if (blocks_.has_text()) Complete(events);
     return absl::OkStatus();

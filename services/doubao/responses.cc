@@ -136,8 +136,7 @@ absl::Status CodeError(int64_t code, absl::string_view said, bool verify, bool h
   if (SpeaksOfLogin(said)) return Expired("session");
   std::string message = absl::StrCat("doubao answered with error ", code);
   if (!said.empty()) absl::StrAppend(&message, ": ", CleanQuote(said, kQuoteLength));
-  return MakeError(has_content ? Reason::REASON_UPSTREAM_BROKEN : Reason::REASON_UPSTREAM_CHANGED, message,
-                   {.cause = "unknown_code"});
+  return MakeError(Reason::REASON_UPSTREAM_CHANGED, message, {.cause = "unknown_code"});
 }
 
 absl::Status StreamError(const json::value& data, bool has_content) {

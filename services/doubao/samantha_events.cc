@@ -13,7 +13,7 @@ namespace json = boost::json;
 
 namespace {
 
-enum EventType : int64_t { kMessage = 2001, kAck = 2002, kEnd = 2003, kError = 2005 };
+enum EventType : int64_t { kHeartbeat = 1, kMessage = 2001, kAck = 2002, kEnd = 2003, kError = 2005 };
 enum ContentType : int64_t {
   kText = 2001,
   kTextNewer = 10000,
@@ -68,6 +68,8 @@ absl::Status SamanthaDecoder::Handle(const SseEvent& event, std::vector<ChatEven
     return GatewayError(*frame, has_content());
 
   const int64_t type = JsonWhole(FindMember(*frame, {"event_type"})).value_or(0);
+  // All that comes of a long thought, as in the other dialect.
+  if (type == kHeartbeat && !point_.conversation.empty()) ++progress_;
   if (type != kMessage && type != kAck && type != kEnd && type != kError) return absl::OkStatus();
   ++progress_;
   if (type == kEnd) {

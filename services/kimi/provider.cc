@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "services/common/provider/answer_stream.h"
+#include "services/common/provider/attachments.h"
 #include "services/common/status/reason.h"
 #include "services/kimi/events.h"
 #include "services/kimi/requests.h"
@@ -65,14 +66,15 @@ class Exchange {
       if (!input.after) co_return UnknownConversation("conversation_id: it is not one of kimi's");
     }
     // One after the other: parallel uploads trip the platform's limits.
-    for (const PromptImage& image : turn_.images()) {
-      auto file = co_await Send(image, static_cast<int>(input.files.size()) + 1);
+    for (const Attachment& attachment : turn_.attachments()) {
+      auto file = co_await Send(attachment);
       if (!file.ok()) co_return file.status();
       input.files.push_back(*std::move(file));
     }
     input.prompt = turn_.prompt();
     input.generation = turn_.model().upstream;
     input.thinking = turn_.thinking();
+    input.effort = turn_.request().reasoning().effort();
     input.search = turn_.web_search();
     chat_known_ = input.after.has_value();
     auto response = co_await Ask(input);
@@ -96,14 +98,14 @@ class Exchange {
     return MakeError(Reason::REASON_INVALID_REQUEST, message, {.field = "conversation_id"});
   }
 
-  asio::awaitable<absl::StatusOr<std::string>> Send(const PromptImage& image, int number) {
-    const std::string boundary = "----WebKitFormBoundary" + random_.NextHex(16);
-    HttpRequest request = Upload(settings_, turn_.account(), image, number, boundary);
+  asio::awaitable<absl::StatusOr<std::string>> Send(const Attachment& attachment) {
+    HttpRequest request = Upload(settings_, turn_.account(), attachment, random_.NextHex(16));
     auto response = co_await turn_.http().Send(turn_.scope(), std::move(request));
     if (!response.ok()) co_return response.status();
     auto answer = co_await ReadWhole(**response, turn_.scope());
     if (!answer.ok()) co_return answer.status();
     auto uploaded = ReadUnary(*answer, clock_.Now());
+    if (IsBadArgument(uploaded.status())) co_return RefusedAttachment(attachment, uploaded.status());
     if (!uploaded.ok()) co_return uploaded.status();
     co_return FileId(*uploaded);
   }

@@ -6,6 +6,7 @@
 #include "boost/json/array.hpp"
 #include "boost/json/object.hpp"
 #include "boost/json/serialize.hpp"
+#include "services/common/http/multipart.h"
 #include "services/kimi/frames.h"
 
 namespace switchyard::kimi {
@@ -54,6 +55,21 @@ json::object MessageOf(const ChatInput& input, const std::string& scenario) {
   return message;
 }
 
+// Source: protocol notes of Kimi, section 1.1. What "high" of the caller is to "low" and "high" of the platform is
+// ours.
+absl::string_view EffortOf(const ChatInput& input) {
+  if (!input.thinking) return "REASONING_EFFORT_NONE";
+  switch (input.effort) {
+    case chat::v1::ReasoningOptions::EFFORT_MAX:
+      return "REASONING_EFFORT_MAX";
+    case chat::v1::ReasoningOptions::EFFORT_MEDIUM:
+    case chat::v1::ReasoningOptions::EFFORT_HIGH:
+      return "REASONING_EFFORT_HIGH";
+    default:
+      return "REASONING_EFFORT_LOW";
+  }
+}
+
 }  // namespace
 
 std::string MessageRef::ToString() const { return absl::StrCat(chat, "@", message); }
@@ -86,7 +102,7 @@ HttpRequest Chat(const Settings& settings, const Account& account, const ChatInp
   if (settings.chat_form) {
     message["is_goal"] = false;
     options["enable_plugin"] = true;
-    options["reasoning_effort"] = input.thinking ? "REASONING_EFFORT_LOW" : "REASONING_EFFORT_NONE";
+    options["reasoning_effort"] = View(EffortOf(input));
     options["model"] = agent ? "k3-agent" : "k2d6-chat";
     body["project_id"] = "";
   } else if (agent) {
@@ -108,13 +124,12 @@ HttpRequest DeleteChat(const Settings& settings, const Account& account, absl::s
   return request;
 }
 
-HttpRequest Upload(const Settings& settings, const Account& account, const PromptImage& image, int number,
-                   absl::string_view boundary) {
-  const std::string ending = image.media_type.substr(image.media_type.find('/') + 1);
-  HttpRequest request = Post(settings, account, kUpload, absl::StrCat("multipart/form-data; boundary=", boundary));
-  request.body = absl::StrCat("--", boundary, "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"image",
-                              number, ".", ending, "\"\r\nContent-Type: ", image.media_type, "\r\n\r\n", image.bytes,
-                              "\r\n--", boundary, "--\r\n");
+HttpRequest Upload(const Settings& settings, const Account& account, const Attachment& attachment,
+                   absl::string_view digits) {
+  MultipartForm form(absl::StrCat("----WebKitFormBoundary", digits));
+  form.AddFile("file", attachment.filename, attachment.media_type, attachment.bytes);
+  HttpRequest request = Post(settings, account, kUpload, form.content_type());
+  request.body = std::move(form).Finish();
   return request;
 }
 

@@ -154,9 +154,11 @@ absl::Status NoStream(const Answer& answer, absl::Time now) {
 
 absl::StatusOr<std::string> FileId(const json::value& uploaded) {
   const absl::string_view id = JsonText(FindMember(uploaded, {"file", "id"}));
-  if (id.empty() || id.size() > 256) return Changed("an uploaded picture has no id", "file_id");
+  if (id.empty() || id.size() > 256) return Changed("an uploaded file has no id", "file_id");
   return std::string(id);
 }
+
+bool IsBadArgument(const absl::Status& status) { return DetailOf(status).cause() == "invalid_argument"; }
 
 bool IsUnknownChat(const absl::Status& status) {
   const std::string cause = DetailOf(status).cause();

@@ -36,6 +36,8 @@ absl::Status NoStream(const Answer& answer, absl::Time now);
 /// The file's id in the answer to an upload.
 absl::StatusOr<std::string> FileId(const boost::json::value& uploaded);
 
+/// Whether the platform found fault with what was sent: in an upload, with the file.
+bool IsBadArgument(const absl::Status& status);
 bool IsUnknownChat(const absl::Status& status);
 
 }  // namespace switchyard::kimi

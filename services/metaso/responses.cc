@@ -45,6 +45,9 @@ constexpr std::array kCodes = {
             kQuotaCause},
 };
 
+// Trouble of the platform's own. Source: protocol notes, sections 4.1 and 4.2.
+constexpr std::array<absl::string_view, 2> kTroubles = {"SEARCH_FAILED", "-500"};
+
 // What a page says that asks for a human.
 constexpr std::array<absl::string_view, 8> kChallengeMarks = {"captcha", "slider", "滑块",   "验证",
                                                               "punish",  "_waf_",  "aliyun", "challenge"};
@@ -214,7 +217,10 @@ absl::Status NoStream(const Answer& answer, absl::Time now) {
 
 absl::Status CodeError(absl::string_view code, absl::string_view said, bool has_content) {
   if (auto known = KnownCode(code)) return *std::move(known);
-  const Reason reason = has_content ? Reason::REASON_UPSTREAM_BROKEN : Reason::REASON_UPSTREAM_UNAVAILABLE;
+  const bool told = code.empty() || std::find(kTroubles.begin(), kTroubles.end(), code) != kTroubles.end();
+  const Reason reason = !told         ? Reason::REASON_UPSTREAM_CHANGED
+                        : has_content ? Reason::REASON_UPSTREAM_BROKEN
+                                      : Reason::REASON_UPSTREAM_UNAVAILABLE;
   const std::string name = code.empty() ? "" : absl::StrCat(" (", CleanQuote(ReplaceInvalidUtf8(code), 40), ")");
   return MakeError(reason, WithQuote(absl::StrCat("metaso broke off its answer", name), said),
                    {.cause = "error_event"});

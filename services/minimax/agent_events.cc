@@ -59,7 +59,8 @@ absl::Status AgentDecoder::End(std::vector<ChatEvent>&) {
 }
 
 absl::Status AgentDecoder::Fail(absl::Status why) const {
-  return has_content() ? Broken("the platform reported trouble", "in_stream_error") : why;
+  const bool trouble = ReasonOf(why) == Reason::REASON_UPSTREAM_UNAVAILABLE;
+  return trouble && has_content() ? Broken("the platform reported trouble", "in_stream_error") : why;
 }
 
 absl::Status AgentDecoder::Handle(const SseEvent& event, std::vector<ChatEvent>& events) {
@@ -70,7 +71,9 @@ absl::Status AgentDecoder::Handle(const SseEvent& event, std::vector<ChatEvent>&
   if (event.data.empty()) return absl::OkStatus();
   auto object = ParseJson(event.data);
   if (!object.ok() && !IsValidUtf8(event.data)) object = ParseJson(ReplaceInvalidUtf8(event.data));
-  if (!object.ok() || !object->is_object()) return Broken("it sent something that is not JSON", "protocol");
+  if (!object.ok() || !object->is_object())
+    return MakeError(Reason::REASON_UPSTREAM_CHANGED, "minimax's answer was not understood: an event is not JSON",
+                     {.cause = "protocol"});
   if (auto status = InnerError(*object); !status.ok()) return Fail(status);
   if (event.name == "error" || JsonText(FindMember(*object, {"type"})) == "error") return Fail(WordsError(*object));
   const int64_t type = JsonWhole(FindMember(*object, {"type"})).value_or(0);

@@ -15,8 +15,8 @@ namespace switchyard::minimax {
 
 class AgentDecoder final : public AnswerDecoder {
  public:
-  /// Errors: what the platform says instead of an answer, by its reason; UPSTREAM_BROKEN once the answer had begun, or
-  /// for a stream that cannot be followed.
+  /// Errors: what the platform says, by its reason; UPSTREAM_BROKEN for trouble of its own once the answer had begun;
+  /// UPSTREAM_CHANGED for a stream that cannot be followed.
   absl::Status Feed(absl::string_view bytes, std::vector<ChatEvent>& events) override;
   bool complete() const override { return complete_; }
   /// OK if the platform had said that the answer is finished; UPSTREAM_BROKEN otherwise.

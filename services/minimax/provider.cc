@@ -133,8 +133,7 @@ class Exchange {
   // The chat cannot be reached any more. Once it has begun, that is an answer that broke off, whatever the way broke.
   static absl::Status BrokenOff(const absl::Status& status, const PollDecoder& decoder) {
     const Reason reason = ReasonOf(status);
-    const bool lost = reason == Reason::REASON_UPSTREAM_UNAVAILABLE || reason == Reason::REASON_UPSTREAM_BROKEN ||
-                      reason == Reason::REASON_UPSTREAM_CHANGED;
+    const bool lost = reason == Reason::REASON_UPSTREAM_UNAVAILABLE || reason == Reason::REASON_UPSTREAM_BROKEN;
     if (!decoder.has_content() || !lost) return status;
     return MakeError(Reason::REASON_UPSTREAM_BROKEN, "minimax's answer broke off: it could not be read any further",
                      {.cause = "poll_failed"});
@@ -163,6 +162,11 @@ MiniMaxProvider::MiniMaxProvider(Settings settings, const ProviderTools& tools)
 
 bool MiniMaxProvider::Serves(const ModelEntry& model) const {
   return settings_.agent || ModelType(model.upstream).has_value();
+}
+
+Abilities MiniMaxProvider::abilities(const ModelEntry& model) const {
+  const bool choice = settings_.agent && CanChooseThinking(model.upstream);
+  return {choice ? Ability::kChoice : Ability::kOwnWill, Ability::kOwnWill};
 }
 
 asio::awaitable<absl::StatusOr<FinishReason>> MiniMaxProvider::Run(Turn& turn) {

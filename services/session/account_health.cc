@@ -13,10 +13,9 @@ namespace {
 using session::v1::Account;
 using session::v1::ReportOutcome;
 
-// 1, 2, 4, 8, 16 s and on, with jitter. Source: protocol notes of DeepSeek, section 7; bounds: fault list, Q1.
-constexpr BackoffPolicy kCoolDown = {.base = absl::Seconds(2), .cap = absl::Minutes(10), .floor = absl::Seconds(1)};
 constexpr absl::Duration kShortest = absl::Seconds(1);
-constexpr absl::Duration kLongest = absl::Minutes(10);
+// An address or a captcha is looked at again after this.
+constexpr absl::Duration kRefusal = absl::Minutes(10);
 // A mute or spent quota whose end the platform did not tell is looked at again after this.
 constexpr absl::Duration kUnknownEnd = absl::Hours(1);
 // A slip of units on the platform's side must not retire an account for centuries.
@@ -56,6 +55,11 @@ const Row* RowOf(Account::State state) {
   return found == kRows.end() ? nullptr : found;
 }
 
+// 1, 2, 4, 8, 16 s and on, with jitter. Source: protocol notes of DeepSeek, section 7; bounds: fault list, Q1.
+BackoffPolicy CoolDown(absl::Duration longest) {
+  return {.base = absl::Seconds(2), .cap = longest, .floor = kShortest};
+}
+
 absl::Time UntilOf(const ReportOutcome& report, absl::Time now) {
   const absl::Time told = report.has_until() ? absl::FromUnixSeconds(report.until().seconds()) : absl::InfinitePast();
   return told > now ? std::min(told, now + kLongestTold) : now + kUnknownEnd;
@@ -63,7 +67,7 @@ absl::Time UntilOf(const ReportOutcome& report, absl::Time now) {
 
 }  // namespace
 
-bool AccountHealth::Apply(const Report& report, absl::Time now, Random& random) {
+bool AccountHealth::Apply(const Report& report, absl::Time now, Random& random, absl::Duration longest_cool_down) {
   const State before = state_;
   const bool usable = Usable(now);
   const bool final = !usable && until_ == absl::InfinitePast();
@@ -77,10 +81,10 @@ bool AccountHealth::Apply(const Report& report, absl::Time now, Random& random) 
       if (!usable && state_ != Account::STATE_COOLING_DOWN) return false;
       // Turns that were limited together count as one, and the second does not shorten the wait.
       const int attempt = usable ? limited_in_a_row_++ : std::max(limited_in_a_row_ - 1, 0);
-      absl::Duration wait = BackoffDelay(kCoolDown, attempt, random);
+      absl::Duration wait = BackoffDelay(CoolDown(longest_cool_down), attempt, random);
       if (report.has_retry_after())
         wait = absl::Seconds(report.retry_after().seconds()) + absl::Nanoseconds(report.retry_after().nanos());
-      const absl::Time until = now + std::clamp(wait, kShortest, kLongest);
+      const absl::Time until = now + std::clamp(wait, kShortest, longest_cool_down);
       until_ = usable ? until : std::max(until_, until);
       state_ = Account::STATE_COOLING_DOWN;
       return false;
@@ -96,7 +100,7 @@ bool AccountHealth::Apply(const Report& report, absl::Time now, Random& random) 
     case ReportOutcome::OUTCOME_CLIENT_REFUSED:
       // Not the account's fault, and often a matter of minutes: tried again later, never in a loop.
       state_ = Account::STATE_CLIENT_REFUSED;
-      until_ = now + kLongest;
+      until_ = now + kRefusal;
       return false;
     case ReportOutcome::OUTCOME_EXPIRED:
       state_ = Account::STATE_EXPIRED;
@@ -108,7 +112,7 @@ bool AccountHealth::Apply(const Report& report, absl::Time now, Random& random) 
       return before != state_;
     case ReportOutcome::OUTCOME_CAPTCHA:
       state_ = Account::STATE_CAPTCHA_PENDING;
-      until_ = now + kLongest;
+      until_ = now + kRefusal;
       return false;
     default:
       return false;

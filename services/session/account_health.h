@@ -21,8 +21,10 @@ class AccountHealth {
   AccountHealth(State state, absl::Time until) : state_(state), until_(until) {}
 
   /// Takes an outcome. A success does not end a refusal that is under way, nor a limit shorten one: the turn may have
-  /// begun before it. @return whether the state changed in a way worth remembering.
-  bool Apply(const Report& report, absl::Time now, Random& random);
+  /// begun before it. @param longest_cool_down the platform's, 1 s and up, whatever a limit asks for
+  /// @return whether the state changed in a way worth remembering.
+  bool Apply(const Report& report, absl::Time now, Random& random,
+             absl::Duration longest_cool_down = absl::Minutes(10));
 
   /// The state at `now`: a mute or cool-down that is over is STATE_READY.
   State StateAt(absl::Time now) const;

@@ -46,6 +46,12 @@ Identity ReadIdentity(const std::string& text) {
   return identity;
 }
 
+absl::Duration LongestCoolDown(const std::string& platform) {
+  const auto found = std::find_if(Platforms().begin(), Platforms().end(),
+                                  [&](const PlatformDefaults& row) { return row.name == platform; });
+  return found == Platforms().end() ? PlatformDefaults().longest_cool_down : found->longest_cool_down;
+}
+
 int64_t ToMillis(absl::Time time) { return time == absl::InfinitePast() ? 0 : absl::ToUnixMillis(time); }
 int64_t ToExpiry(absl::Time time) { return time == absl::InfiniteFuture() ? 0 : absl::ToUnixMillis(time); }
 absl::Time FromMillis(int64_t millis) { return millis == 0 ? absl::InfinitePast() : absl::FromUnixMillis(millis); }
@@ -358,7 +364,7 @@ void Accounts::Apply(const std::string& label, const ReportOutcome& outcome, boo
   const absl::Time now = dependencies_.clock.Now();
   const auto before = account.health.StateAt(now);
   if (ends_refusals && before != ProtoAccount::STATE_COOLING_DOWN) account.health.Reset();
-  const bool changed = account.health.Apply(outcome, now, dependencies_.random);
+  const bool changed = account.health.Apply(outcome, now, dependencies_.random, LongestCoolDown(account.platform));
   const auto after = account.health.StateAt(now);
   if (changed || (before != after && ends_refusals)) RememberState(label);
   if (before == after) return;

@@ -15,15 +15,18 @@ class Running final : public RunningProgram {
  public:
   static absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const Config& config) {
     auto self = std::make_unique<Running>();
+    auto identity = MeshIdentityFrom(config, SystemClock::Get());
+    if (!identity.ok()) return identity.status();
+    self->identity_ = *std::move(identity);
     auto http = MakeHttpClient(HttpClientOptionsFrom(config));
     if (!http.ok()) return http.status();
     self->http_ = *std::move(http);
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
-    self->signing_ = std::make_unique<SigningClient>(MakeChannel(config.signing.target));
+    self->signing_ = std::make_unique<SigningClient>(MakeChannel(config.signing.target, self->identity_.get()));
     auto sessions = SessionHost::Start(config, *self->runtime_, *self->http_, *self->signing_);
     if (!sessions.ok()) return sessions.status();
     self->sessions_ = *std::move(sessions);
-    auto host = ServerHost::Start({.listen = config.SessionListen(), .reflection = config.reflection},
+    auto host = ServerHost::Start(HostOptionsFrom(config, config.SessionListen(), self->identity_.get()),
                                   {&self->sessions_->service()});
     if (!host.ok()) return host.status();
     self->host_ = *std::move(host);
@@ -44,6 +47,7 @@ class Running final : public RunningProgram {
   void Abandon() override {}  // the destructor ends the leases; their holders have what they need
 
  private:
+  std::unique_ptr<MeshIdentity> identity_;
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<SigningClient> signing_;
   std::unique_ptr<Runtime> runtime_;

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/common/async/cpu_pool.h"
 #include "services/common/async/runtime.h"
+#include "services/common/program/from_config.h"
 #include "services/common/program/program.h"
 #include "services/common/rpc/server_host.h"
 #include "services/common/time/clock.h"
@@ -16,11 +17,14 @@ class Running final : public RunningProgram {
  public:
   static absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const Config& config) {
     auto self = std::make_unique<Running>();
+    auto identity = MeshIdentityFrom(config, SystemClock::Get());
+    if (!identity.ok()) return identity.status();
+    self->identity_ = *std::move(identity);
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
     self->pool_ = std::make_unique<CpuPool>(CpuPool::Options{config.signing.threads, config.signing.queue_depth});
     self->service_ = std::make_unique<SigningService>(*self->runtime_, *self->pool_, SystemClock::Get());
-    auto host =
-        ServerHost::Start({.listen = config.signing.listen, .reflection = config.reflection}, {self->service_.get()});
+    auto host = ServerHost::Start(HostOptionsFrom(config, config.signing.listen, self->identity_.get()),
+                                  {self->service_.get()});
     if (!host.ok()) return host.status();
     self->host_ = *std::move(host);
     return self;
@@ -44,6 +48,7 @@ class Running final : public RunningProgram {
   void Abandon() override { service_->Stop(); }
 
  private:
+  std::unique_ptr<MeshIdentity> identity_;
   std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<CpuPool> pool_;
   std::unique_ptr<SigningService> service_;

@@ -18,6 +18,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr int64_t kQuoteLength = 200;
+// Source: protocol notes of Zhipu, section 4.
+constexpr int64_t kGenerationAborted = 10024;
 constexpr absl::string_view kExpired =
     "zhipu no longer accepts the account's login: sign in again and replace the token";
 constexpr absl::string_view kLimited = "zhipu limits the account's rate of requests";
@@ -97,6 +99,20 @@ absl::Status ReadEnvelope(const Answer& answer, absl::Time now) {
   return code ? absl::OkStatus() : Changed("it has no status", "envelope");
 }
 
+absl::StatusOr<UploadResult> ReadUpload(const Answer& answer, absl::Time now) {
+  if (auto status = ReadEnvelope(answer, now); !status.ok()) return status;
+  const auto root = ParseJson(answer.body);
+  const json::value* result = FindMember(*root, {"result"});
+  if (result != nullptr && result->is_array() && result->get_array().size() == 1) result = &result->get_array()[0];
+  if (result == nullptr || !result->is_object()) return Changed("an upload has no result", "upload");
+  absl::string_view id = JsonText(FindMember(*result, {"file_id"}));
+  if (id.empty()) id = JsonText(FindMember(*result, {"source_id"}));
+  const absl::string_view url = JsonText(FindMember(*result, {"file_url"}));
+  if (id.empty() || url.empty() || id.size() > 256 || url.size() > 4096)
+    return Changed("an uploaded file has no id or address", "upload");
+  return UploadResult{std::string(id), std::string(url)};
+}
+
 bool IsEventStream(int http_status, const HttpHeaders& headers) {
   return http_status == 200 && absl::StrContains(headers.Get("content-type"), "text/event-stream");
 }
@@ -107,6 +123,8 @@ absl::Status NoStream(const Answer& answer, absl::Time now) {
 }
 
 bool IsRiskFilter(const absl::Status& status) { return DetailOf(status).cause() == "risk_filter"; }
+
+bool IsUnknownCode(const absl::Status& status) { return DetailOf(status).cause() == "unknown_code"; }
 
 absl::Status NothingStreamed(bool continued) {
   if (!continued) return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, kExpired, {.cause = "nothing_streamed"});
@@ -119,9 +137,7 @@ absl::Status FrameError(const json::value& error) {
   if (!code) code = JsonWhole(FindMember(error, {"code"}));
   absl::string_view said = JsonText(FindMember(error, {"err_msg"}));
   if (said.empty()) said = JsonText(FindMember(error, {"message"}));
-  for (const CodeRow& row : kCodes) {
-    if (code && row.code == *code) return CodeError(*code, said);
-  }
+  if (code && *code != kGenerationAborted) return CodeError(*code, said);
   std::string message = "zhipu's answer broke off";
   if (code) absl::StrAppend(&message, " with error ", *code);
   if (!said.empty()) absl::StrAppend(&message, ": ", CleanQuote(said, kQuoteLength));

@@ -72,54 +72,72 @@ TEST(Doubao, TheOlderDialect) {
   suite.ExpectAbort("doubao");
 }
 
-TEST(Doubao, TheOlderDialectFails) {
-  for (const PlatformFault& fault :
-       {PlatformFault{"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"},
-        PlatformFault{"fault=late_error", 502, "upstream_broken", nullptr, nullptr, "One two"},
-        PlatformFault{"fault=garbage", 502, "upstream_changed", nullptr, "false", "One two"},
-        PlatformFault{"fault=expired", 403, "credential_expired"}, PlatformFault{"fault=empty", 502, "upstream_empty"}})
-    ExpectFault("doubao", "doubao", fault, kOlder);
+class DoubaoFault : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Dialect, DoubaoFault, ::testing::Values("a", "b"),
+                         [](const auto& test) { return test.param; });
+TEST_P(DoubaoFault, IsTold) {
+  const PlatformFaults faults = {
+      // Within the answer.
+      {"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=cut at=3", 502, "upstream_broken", nullptr, nullptr, "One two three"},
+      {"fault=cut at=0", 502, "upstream_broken"},
+      {"fault=reset", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=stall", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
+      {"fault=unfinished", 502, "upstream_broken", nullptr, nullptr, "One two three"},
+      {"fault=garbage", 502, "upstream_changed", nullptr, "false", "One two"},
+      {"fault=oversized", 502, "upstream_changed", nullptr, "false", "One two"},
+      {"fault=late_error", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=late_unknown", 502, "upstream_changed", nullptr, "false", "One two"},
+      {"fault=bad_utf8", 200, "stop", nullptr, nullptr, "One two \xEF\xBF\xBD"},
+      {"fault=empty", 502, "upstream_empty"},
+      // Instead of one.
+      {"first_ms=5000", 504, "deadline_exceeded"},
+      {"fault=expired", 403, "credential_expired"},
+      {"fault=user_invalid", 403, "credential_expired"},
+      {"fault=guest", 403, "credential_expired"},
+      {"fault=http_401", 403, "credential_expired"},
+      {"fault=redirect", 403, "credential_expired"},
+      {"fault=rate", 429, "rate_limited", "300"},
+      {"fault=shark", 429, "rate_limited", "300"},
+      {"fault=http_429 retry_after=7", 429, "rate_limited", "7"},
+      {"fault=http_429", 429, "rate_limited", "300"},
+      {"fault=captcha", 403, "captcha_pending"},
+      {"fault=html", 403, "captcha_pending"},
+      {"fault=punished", 403, "client_refused"},
+      {"fault=region", 403, "client_refused"},
+      {"fault=http_403", 403, "client_refused"},
+      {"fault=error", 502, "upstream_unavailable"},
+      {"fault=http_500", 502, "upstream_unavailable"},
+      {"fault=unknown", 502, "upstream_changed", nullptr, "false"},
+      {"fault=not_json", 502, "upstream_changed", nullptr, "false"},
+  };
+  ExpectFaults("doubao", GetParam(), "doubao", faults, {}, {{"SWITCHYARD_PROVIDERS__DOUBAO__DIALECT", GetParam()}});
 }
 
-TEST(Doubao, BytesThatAreNoUtf8AreReplaced) {
-  PlatformSuite suite("doubao");
-  EXPECT_EQ(Stream(suite.port(), "[[sim: text=One+two+three fault=bad_utf8]]", "", "doubao").text,
-            "One two \xEF\xBF\xBD");
+// A long thought is told by heartbeats alone: they keep the turn, and the caller's deadline ends it.
+class DoubaoSilence : public ::testing::TestWithParam<const char*> {
+ protected:
+  static Variables With(const char* request_limit) {
+    return {{"SWITCHYARD_PROVIDERS__DOUBAO__DIALECT", GetParam()},
+            {"SWITCHYARD_HTTP__IDLE_LIMIT", "1s"},
+            {"SWITCHYARD_SERVER__REQUEST_LIMIT", request_limit}};
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Dialect, DoubaoSilence, ::testing::Values("a", "b"),
+                         [](const auto& test) { return test.param; });
+TEST_P(DoubaoSilence, HeartbeatsKeepATurnThatThinksForLong) {
+  PlatformSuite suite("doubao", With("60s"));
+  const Whole answer = Chat(suite.port(), "[[sim: text=One silence_ms=2600]]", "", "doubao");
+  EXPECT_EQ(answer.text(), "One") << answer.error("message");
   suite.ExpectClean();
 }
-
-class DoubaoFault : public ::testing::TestWithParam<PlatformFault> {};
-TEST_P(DoubaoFault, IsTold) { ExpectFault("doubao", "doubao", GetParam(), {{"SWITCHYARD_HTTP__IDLE_LIMIT", "1s"}}); }
-
-constexpr char kUnchanged[] = "false";
-INSTANTIATE_TEST_SUITE_P(
-    Doubao, DoubaoFault,
-    ::testing::Values(
-        // Within the answer.
-        PlatformFault{"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"},
-        PlatformFault{"fault=reset", 502, "upstream_broken", nullptr, nullptr, "One two"},
-        PlatformFault{"fault=stall", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
-        PlatformFault{"fault=unfinished", 502, "upstream_broken", nullptr, nullptr, "One two three"},
-        PlatformFault{"fault=garbage", 502, "upstream_changed", nullptr, kUnchanged, "One two"},
-        PlatformFault{"fault=oversized", 502, "upstream_changed", nullptr, kUnchanged, "One two"},
-        PlatformFault{"fault=late_error", 502, "upstream_broken", nullptr, nullptr, "One two"},
-        PlatformFault{"fault=empty", 502, "upstream_empty"}, PlatformFault{"fault=cut at=0", 502, "upstream_broken"},
-        // Instead of one.
-        PlatformFault{"fault=expired", 403, "credential_expired"},
-        PlatformFault{"fault=user_invalid", 403, "credential_expired"},
-        PlatformFault{"fault=guest", 403, "credential_expired"},
-        PlatformFault{"fault=http_401", 403, "credential_expired"},
-        PlatformFault{"fault=redirect", 403, "credential_expired"},
-        PlatformFault{"fault=rate", 429, "rate_limited", "300"},
-        PlatformFault{"fault=shark", 429, "rate_limited", "300"},
-        PlatformFault{"fault=http_429 retry_after=7", 429, "rate_limited", "7"},
-        PlatformFault{"fault=captcha", 403, "captcha_pending"}, PlatformFault{"fault=html", 403, "captcha_pending"},
-        PlatformFault{"fault=punished", 403, "client_refused"}, PlatformFault{"fault=region", 403, "client_refused"},
-        PlatformFault{"fault=http_403", 403, "client_refused"},
-        PlatformFault{"fault=error", 502, "upstream_unavailable"},
-        PlatformFault{"fault=http_500", 502, "upstream_unavailable"},
-        PlatformFault{"fault=unknown", 502, "upstream_changed", nullptr, kUnchanged},
-        PlatformFault{"fault=not_json", 502, "upstream_changed", nullptr, kUnchanged}));
+TEST_P(DoubaoSilence, TheDeadlineOfTheCallerEndsOneThatNeverSpeaks) {
+  PlatformSuite suite("doubao", With("2s"));
+  const Whole answer = Chat(suite.port(), "[[sim: text=One silence_ms=60000]]", "", "doubao");
+  EXPECT_EQ(answer.status, 504);
+  EXPECT_EQ(answer.error("code"), "deadline_exceeded");
+  EXPECT_TRUE(Eventually([&] { return suite.platforms().State("doubao").at("running").to_number<int64_t>() == 0; }));
+}
 
 }  // namespace
 }  // namespace switchyard

@@ -43,17 +43,56 @@ TEST(Kimi, SourcesAreCitedOnce) {
   EXPECT_EQ(annotations[1].at("url_citation").at("url").as_string(), "https://source.example/2");
 }
 
-TEST(Kimi, APictureIsUploadedAndNamed) {
+TEST(Kimi, PicturesAndDocumentsAreUploadedAndNamed) {
   PlatformSuite suite("kimi");
-  const std::string body =
-      R"({"model":"kimi-vision","messages":[{"role":"user","content":[{"type":"text","text":"What is it?"},)"
-      R"({"type":"image_url","image_url":{"url":"data:image/png;base64,)"
-      R"(iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="}}]}]})";
-  const Whole answer = ReadWhole(Fetch(suite.port(), "POST", "/v1/chat/completions", body));
+  const Whole answer = ChatWithParts(suite.port(), "kimi-vision",
+                                     {ImagePart(), FilePart("report.pdf", "application/pdf", "%PDF-1.7"), ImagePart()});
   EXPECT_EQ(answer.status, 200) << answer.error("message");
-  EXPECT_EQ(suite.platforms().Count("/apiv2-files/file/upload", "kimi"), 1);
+  EXPECT_EQ(suite.platforms().Count("/apiv2-files/file/upload", "kimi"), 3);
   const auto recorded = suite.Recorded();
-  EXPECT_EQ(recorded.at("message").at("blocks").as_array().size(), 2u);
+  EXPECT_EQ(recorded.at("message").at("blocks").as_array().size(), 4u);
+  EXPECT_EQ(suite.Prompt(), "What is it?\n[Image 1]\n[Attached file: report.pdf]\n[Image 2]");
+  suite.ExpectClean();
+}
+
+TEST(Kimi, AnUploadThatIsRefused) {
+  PlatformSuite suite("kimi");
+  suite.platforms().Plan("fault=upload_refused", 1, "", "kimi");
+  const Whole refused = ChatWithParts(suite.port(), "kimi-vision", {ImagePart()});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.error("param"), "messages[0].content[1]");
+  suite.platforms().Plan("fault=upload_quota", 1, "", "kimi");
+  EXPECT_EQ(ChatWithParts(suite.port(), "kimi-vision", {ImagePart()}).status, 429);
+  suite.ExpectClean();
+}
+
+// The check of addresses is the same for every platform; here it is seen from outside, on what a relay must never
+// fetch.
+TEST(Kimi, PicturesInsideAreNotFetched) {
+  PlatformSuite suite("kimi");
+  const std::string simulator = std::to_string(suite.platforms().port());
+  for (const std::string& place :
+       {"https://127.0.0.1:" + simulator, "https://localhost:" + simulator, "http://127.0.0.1:" + simulator,
+        std::string("https://169.254.169.254"), std::string("https://[::1]"), std::string("https://2130706433")}) {
+    const Whole answer = ChatWithParts(suite.port(), "kimi-vision",
+                                       {R"({"type":"image_url","image_url":{"url":")" + place + R"(/x.png"}})"});
+    EXPECT_EQ(answer.status, 400) << place;
+    EXPECT_EQ(answer.error("code"), "invalid_request") << place;
+    EXPECT_EQ(answer.error("param"), "messages[0].content[1].image_url.url") << place;
+  }
+  EXPECT_EQ(suite.platforms().Count("requests", "kimi"), 0) << "an account was bothered with it";
+}
+
+TEST(Kimi, TextFilesAreRead) {
+  PlatformSuite suite("kimi");
+  const Whole answer =
+      ChatWithParts(suite.port(), "kimi-k1.5", {FilePart("notes.md", "text/markdown", "# Notes\nOne")});
+  EXPECT_EQ(answer.status, 200) << answer.error("message");
+  EXPECT_EQ(suite.Prompt(), "What is it?\n[File: notes.md]\n# Notes\nOne\n[End of file: notes.md]");
+  const Whole refused = ChatWithParts(suite.port(), "kimi-k1.5", {FilePart("report.pdf", "application/pdf", "%PDF-1")});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.error("code"), "unsupported_parameter");
+  EXPECT_EQ(refused.error("param"), "messages[0].content[1]");
   suite.ExpectClean();
 }
 
@@ -77,7 +116,14 @@ TEST(Kimi, AnExpiredTokenIsRefreshedOnceForEveryoneWhoWaits) {
 }
 
 TEST(Kimi, EveryFault) {
-  const std::vector<PlatformFault> faults = {
+  const PlatformFaults faults = {
+      {"first_ms=5000", 504, "deadline_exceeded"},
+      {"fault=stall", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
+      {"fault=cut at=0", 502, "upstream_broken"},
+      {"fault=cut at=3", 502, "upstream_broken", nullptr, nullptr, "One two three"},
+      {"fault=http_429", 429, "rate_limited", "30"},
+      {"fault=refresh_401", 403, "credential_expired"},
+      {"fault=content_filter", 200, "content_filter", nullptr, nullptr, "One two"},
       {"fault=expired", 403, "credential_expired"},
       {"fault=banned", 403, "account_banned"},
       {"fault=forbidden", 403, "client_refused"},
@@ -100,7 +146,7 @@ TEST(Kimi, EveryFault) {
       {"fault=late_error", 502, "upstream_broken", nullptr, nullptr, "One two three"},
       {"compress=2", 502, "upstream_changed", nullptr, "false"},
   };
-  for (const PlatformFault& fault : faults) ExpectFault("kimi", "kimi", fault);
+  ExpectFaults("kimi", "connect", "kimi", faults);
 }
 
 TEST(Kimi, AWithdrawnAnswerEndsByContentFilter) {

@@ -108,60 +108,49 @@ TEST_P(Metaso, SourcesBecomeCitations) {
   EXPECT_TRUE(absl::StrContains(json::serialize(answer.json), "https://source.example/2"));
 }
 
-TEST_P(Metaso, FaultsInTheStream) {
-  for (const PlatformFault& fault : std::vector<PlatformFault>{
-           {"fault=cut at=2", 502, "upstream_broken", nullptr, nullptr, "One two"},
-           {"fault=reset at=2", 502, "upstream_broken", nullptr, nullptr, "One two"},
-           {"fault=cut at=3", 502, "upstream_broken", nullptr, nullptr, "One two three"},
-           {"fault=error at=1", 502, "upstream_broken", nullptr, nullptr, "One"},
-           {"fault=word at=1", 502, "upstream_broken", nullptr, nullptr, "One"},
-           {"fault=garbage at=1", 502, "upstream_changed", nullptr, "false", "One"},
-           {"fault=oversized at=1", 502, "upstream_changed", nullptr, "false", "One"},
-           {"fault=envelope at=1", 403, "credential_expired", nullptr, nullptr, "One"},
-           {"fault=rate", 429, "rate_limited", "120"},
-           {"fault=quota", 429, "insufficient_quota", nullptr, "false"},
-           {"fault=anonymous", 403, "credential_expired"},
-           {"fault=empty", 502, "upstream_empty"},
-       }) {
-    ExpectFault("metaso", kModel, fault, Dialect());
-  }
-}
-
-TEST_P(Metaso, FaultsInPlaceOfAnAnswer) {
-  for (const PlatformFault& fault : std::vector<PlatformFault>{
-           {"fault=expired", 403, "credential_expired"},
-           {"fault=redirect", 403, "credential_expired"},
-           {"fault=captcha", 403, "captcha_pending"},
-           {"fault=html", 403, "captcha_pending"},
-           {"fault=http_403", 403, "captcha_pending"},
-           {"fault=http_429 retry_after=7", 429, "rate_limited", "7"},
-           {"fault=http_500", 502, "upstream_unavailable"},
-           {"fault=not_json", 502, "upstream_changed", nullptr, "false"},
-           {"fault=code", 502, "upstream_changed", nullptr, "false"},
-           {"fault=page_captcha", 403, "captcha_pending"},
-           {"fault=page_bare", 403, "credential_expired"},
-           {"fault=page_429", 429, "rate_limited", "120"},
-           {"fault=page_500", 502, "upstream_unavailable"},
-       }) {
-    ExpectFault("metaso", kModel, fault, Dialect());
-  }
-}
-
-TEST_P(Metaso, ASilentPlatformIsNotWaitedForForever) {
-  const Variables more = Dialect({{"SWITCHYARD_HTTP__IDLE_LIMIT", "1s"}});
-  ExpectFault("metaso", kModel, {"fault=stall at=1", 504, "deadline_exceeded", nullptr, nullptr, "One"}, more);
-}
-
-TEST(MetasoSearch, BrokenCharactersAreReplaced) {
-  PlatformSuite suite("metaso");
-  const Streamed answer = Stream(suite.port(), "[[sim: text=One+two fault=bad_utf8 at=1]]", "", kModel);
-  EXPECT_EQ(answer.text, "One\xEF\xBF\xBD\xEF\xBF\xBD");
-  EXPECT_EQ(answer.finish_reason, "stop");
+TEST_P(Metaso, Faults) {
+  const PlatformFaults faults = {
+      // Within the answer.
+      {"fault=cut at=2", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=reset at=2", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=cut at=3", 502, "upstream_broken", nullptr, nullptr, "One two three"},
+      {"fault=cut at=0", 502, "upstream_broken"},
+      {"fault=stall at=1", 504, "deadline_exceeded", nullptr, nullptr, "One"},
+      {"fault=error at=1", 502, "upstream_broken", nullptr, nullptr, "One"},
+      {"fault=error_unknown at=1", 502, "upstream_changed", nullptr, "false", "One"},
+      {"fault=word at=1", 502, "upstream_changed", nullptr, "false", "One"},
+      {"fault=word at=0", 502, "upstream_changed", nullptr, "false"},
+      {"fault=garbage at=1", 502, "upstream_changed", nullptr, "false", "One"},
+      {"fault=oversized at=1", 502, "upstream_changed", nullptr, "false", "One"},
+      {"fault=envelope at=1", 403, "credential_expired", nullptr, nullptr, "One"},
+      {"fault=bad_utf8 at=2", 200, "stop", nullptr, nullptr, "One two\xEF\xBF\xBD\xEF\xBF\xBD"},
+      {"fault=rate", 429, "rate_limited", "120"},
+      {"fault=quota", 429, "insufficient_quota", nullptr, "false"},
+      {"fault=anonymous", 403, "credential_expired"},
+      {"fault=empty", 502, "upstream_empty"},
+      // Instead of one.
+      {"first_ms=5000", 504, "deadline_exceeded"},
+      {"fault=expired", 403, "credential_expired"},
+      {"fault=redirect", 403, "credential_expired"},
+      {"fault=captcha", 403, "captcha_pending"},
+      {"fault=html", 403, "captcha_pending"},
+      {"fault=http_403", 403, "captcha_pending"},
+      {"fault=http_429 retry_after=7", 429, "rate_limited", "7"},
+      {"fault=http_429", 429, "rate_limited", "120"},
+      {"fault=http_500", 502, "upstream_unavailable"},
+      {"fault=not_json", 502, "upstream_changed", nullptr, "false"},
+      {"fault=code", 502, "upstream_changed", nullptr, "false"},
+      {"fault=no_id", 502, "upstream_changed", nullptr, "false"},
+      {"fault=page_captcha", 403, "captcha_pending"},
+      {"fault=page_bare", 403, "credential_expired"},
+      {"fault=page_429", 429, "rate_limited", "120"},
+      {"fault=page_500", 502, "upstream_unavailable"},
+  };
+  ExpectFaults("metaso", GetParam(), kModel, faults, {"stale_token"}, Dialect());
 }
 
 TEST(MetasoSearch, FaultsOfItsOwnCalls) {
   for (const PlatformFault& fault : std::vector<PlatformFault>{
-           {"fault=no_id", 502, "upstream_changed", nullptr, "false"},
            {"fault=captcha where=search", 403, "captcha_pending"},
            {"fault=expired where=search", 403, "credential_expired"},
            {"fault=http_429 where=search retry_after=9", 429, "rate_limited", "9"},

@@ -59,30 +59,47 @@ TEST(MiniMax, AChatThatIsSaidToRunIsDeletedLater) {
   EXPECT_EQ(suite.platforms().Count("refused_deletes", "minimax"), 2);
 }
 
-TEST(MiniMax, Faults) {
-  for (const PlatformFault& fault : {
-           PlatformFault{"fault=http_429 retry_after=7", 429, "rate_limited", "7"},
-           PlatformFault{"fault=rate", 429, "rate_limited", "30"},
-           PlatformFault{"fault=busy", 429, "rate_limited", "30"},
-           PlatformFault{"fault=quota", 429, "insufficient_quota", nullptr, "false"},
-           PlatformFault{"fault=expired", 403, "credential_expired"},
-           PlatformFault{"fault=expired_code", 403, "credential_expired"},
-           PlatformFault{"fault=http_500", 502, "upstream_unavailable"},
-           PlatformFault{"fault=html", 403, "client_refused"},
-           PlatformFault{"fault=challenge", 403, "client_refused"},
-           PlatformFault{"fault=not_json", 502, "upstream_changed", nullptr, "false"},
-           PlatformFault{"fault=oversized", 502, "upstream_changed", nullptr, "false"},
-           PlatformFault{"fault=garbage", 502, "upstream_changed", nullptr, "false"},
-           PlatformFault{"fault=error", 502, "upstream_changed", nullptr, "false"},
-           PlatformFault{"fault=signature", 502, "signature_refused", nullptr, "false"},
-           PlatformFault{"fault=empty", 502, "upstream_empty"},
-           PlatformFault{"fault=cut growth=1 at=3", 502, "upstream_broken", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=reset growth=1 at=3", 502, "upstream_broken", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=stall growth=1 at=3", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=poll_500 growth=1 at=3", 502, "upstream_broken", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=poll_expired growth=1 at=3", 403, "credential_expired", nullptr, nullptr, "One two"},
+/// Of the message that is sent: the same in both dialects.
+PlatformFaults WithRefusals(PlatformFaults faults) {
+  for (const PlatformFault& refusal : PlatformFaults{
+           {"fault=http_429 retry_after=7", 429, "rate_limited", "7"},
+           {"fault=http_429", 429, "rate_limited", "30"},
+           {"fault=rate", 429, "rate_limited", "30"},
+           {"fault=busy", 429, "rate_limited", "30"},
+           {"fault=quota", 429, "insufficient_quota", nullptr, "false"},
+           {"fault=expired", 403, "credential_expired"},
+           {"fault=expired_code", 403, "credential_expired"},
+           {"fault=http_500", 502, "upstream_unavailable"},
+           {"fault=html", 403, "client_refused"},
+           {"fault=challenge", 403, "client_refused"},
+           {"fault=not_json", 502, "upstream_changed", nullptr, "false"},
+           {"fault=oversized", 502, "upstream_changed", nullptr, "false"},
+           {"fault=garbage", 502, "upstream_changed", nullptr, "false"},
+           {"fault=error", 502, "upstream_changed", nullptr, "false"},
+           {"fault=signature", 502, "signature_refused", nullptr, "false"},
+           {"fault=sandbox", 502, "upstream_unavailable"},
+           {"fault=empty", 502, "upstream_empty"},
+           {"first_ms=5000", 504, "deadline_exceeded"},
        })
-    ExpectFault("minimax", kModel, fault, Quick());
+    faults.push_back(refusal);
+  return faults;
+}
+
+TEST(MiniMax, Faults) {
+  const PlatformFaults faults = WithRefusals({
+      {"fault=cut growth=1 at=3", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=cut at=0", 502, "upstream_broken"},
+      {"fault=reset growth=1 at=3", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=stall growth=1 at=3", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
+      {"fault=poll_500 growth=1 at=3", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=poll_html growth=1 at=3", 403, "client_refused", nullptr, nullptr, "One two"},
+      {"fault=poll_error growth=1 at=3", 502, "upstream_changed", nullptr, "false", "One two"},
+      {"fault=poll_expired growth=1 at=3", 403, "credential_expired", nullptr, nullptr, "One two"},
+      {"fault=bad_utf8 growth=1", 200, "stop", nullptr, nullptr, "One two three"},
+      {"fault=conflict", 429, "account_busy", "5"},
+  });
+  // The poll that brings the last of the text brings the end, too.
+  ExpectFaults("minimax", "matrix", kModel, faults, {kBeforeTheEnd}, Quick());
 }
 
 TEST(MiniMax, ATokenIsRenewedBeforeItRunsOut) {
@@ -131,16 +148,20 @@ TEST(MiniMaxAgent, ABusySessionIsReplacedBeforeItsAnswerBegins) {
 }
 
 TEST(MiniMaxAgent, Faults) {
-  for (const PlatformFault& fault : {
-           PlatformFault{"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=in_stream", 502, "upstream_broken", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=stall", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
-           PlatformFault{"fault=quota", 429, "insufficient_quota", nullptr, "false"},
-           PlatformFault{"fault=expired", 403, "credential_expired"},
-           PlatformFault{"fault=html", 403, "client_refused"},
-           PlatformFault{"fault=empty", 502, "upstream_empty"},
-       })
-    ExpectFault("minimax", "MiniMax-M3", fault, Agent());
+  const PlatformFaults faults = WithRefusals({
+      {"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=cut at=3", 502, "upstream_broken", nullptr, nullptr, "One two three"},
+      {"fault=cut at=0", 502, "upstream_broken"},
+      {"fault=reset", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=stall", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
+      {"fault=in_stream", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=in_stream_unknown", 502, "upstream_changed", nullptr, "false", "One two"},
+      {"fault=in_stream_garbage", 502, "upstream_changed", nullptr, "false", "One two"},
+      {"fault=in_stream_oversized", 502, "upstream_changed", nullptr, "false", "One two"},
+      {"fault=in_stream_utf8", 200, "stop", nullptr, nullptr, "One two three"},
+      {"fault=conflict", 429, "account_busy", "5"},
+  });
+  ExpectFaults("minimax", "agent", "MiniMax-M3", faults, {}, Agent());
 }
 
 }  // namespace

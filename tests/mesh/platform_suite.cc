@@ -1,7 +1,11 @@
 #include "tests/mesh/platform_suite.h"
 
+#include <map>
+
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
 
@@ -12,6 +16,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr char kRed[] = "[[sim: text=Red,+green,+蓝色 think=Hmm.+Yes.]]";
+constexpr int kOften = 10;  // more turns than any platform is tried
 constexpr char kRedText[] = "Red, green, 蓝色";
 
 std::string Member(const json::value& error, const char* name) {
@@ -174,37 +179,132 @@ void PlatformSuite::ExpectAnyChunking(const std::string& model, const std::strin
   ExpectClean();
 }
 
-void ExpectFault(const std::string& platform, const std::string& default_model, const PlatformFault& fault,
+std::string ImagePart() {
+  return R"({"type":"image_url","image_url":{"url":"data:image/png;base64,)"
+         R"(iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="}})";
+}
+
+std::string FilePart(const std::string& name, const std::string& media_type, const std::string& bytes) {
+  return absl::StrCat(R"({"type":"file","file":{"filename":")", name, R"(","file_data":"data:)", media_type, ";base64,",
+                      absl::Base64Escape(bytes), R"("}})");
+}
+
+Whole ChatWithParts(int port, const std::string& model, const std::vector<std::string>& parts,
+                    const std::string& more) {
+  const std::string body =
+      absl::StrCat(R"({"model":")", model, R"(","messages":[{"role":"user","content":[{"type":"text","text":)",
+                   R"("What is it?"},)", absl::StrJoin(parts, ","), "]}]", more, "}");
+  return ReadWhole(Fetch(port, "POST", "/v1/chat/completions", body));
+}
+
+namespace {
+
+// Source: DESIGN section 3, "Errors".
+std::string TypeOf(const std::string& code) {
+  static const auto& types = *new std::map<std::string, std::string>{
+      {"context_length_exceeded", "invalid_request_error"},
+      {"content_policy_violation", "invalid_request_error"},
+      {"insufficient_quota", "insufficient_quota"},
+      {"rate_limited", "rate_limit_error"},
+      {"account_busy", "rate_limit_error"},
+      {"deadline_exceeded", "timeout_error"},
+  };
+  if (const auto found = types.find(code); found != types.end()) return found->second;
+  return absl::StartsWith(code, "upstream_") || code == "signature_refused" ? "upstream_error"
+                                                                            : "upstream_account_error";
+}
+
+std::string FaultOf(const std::string& script) {
+  const size_t at = script.find("fault=");
+  if (at == std::string::npos) return "";
+  return script.substr(at + 6, script.find(' ', at) - at - 6);
+}
+
+Variables Limits(const std::string& script, Variables more) {
+  if (!absl::StrContains(script, "stall") && !absl::StrContains(script, "first_ms")) return more;
+  more.emplace("SWITCHYARD_HTTP__IDLE_LIMIT", "1s");
+  more.emplace("SWITCHYARD_HTTP__FIRST_BYTE_LIMIT", "1s");
+  return more;
+}
+
+void ExpectError(const json::value& error, const PlatformFault& fault, const std::string& platform) {
+  EXPECT_EQ(Member(error, "code"), fault.code) << Member(error, "message");
+  EXPECT_EQ(Member(error, "type"), TypeOf(fault.code));
+  EXPECT_TRUE(absl::StrContains(Member(error, "message"), platform)) << Member(error, "message");
+}
+
+void ExpectStreamedFault(int port, const std::string& platform, const std::string& model, const PlatformFault& fault) {
+  const Streamed answer = Stream(port, "x", R"(,"reasoning_format":"hidden")", model);
+  const bool inside = *fault.text != '\0';
+  EXPECT_EQ(answer.status, inside ? 200 : fault.status);
+  EXPECT_EQ(answer.text, fault.text);
+  EXPECT_TRUE(answer.headers.count("x-request-id"));
+  if (fault.status == 200) {
+    EXPECT_TRUE(answer.error.is_null()) << Member(answer.error, "message");
+    EXPECT_EQ(answer.finish_reason, fault.code);
+    EXPECT_TRUE(answer.done);
+    return;
+  }
+  ExpectError(answer.error, fault, platform);
+  EXPECT_FALSE(answer.done) << "an answer that failed looks whole";
+  EXPECT_EQ(answer.finish_reason, "");
+}
+
+void ExpectWholeFault(int port, const std::string& platform, const std::string& model, const PlatformFault& fault) {
+  const Whole answer = Chat(port, "x", R"(,"reasoning_format":"hidden")", model);
+  EXPECT_EQ(answer.status, fault.status) << answer.error("message");
+  const auto header = [&](const char* name) {
+    return answer.headers.count(name) ? answer.headers.at(name) : std::string("none");
+  };
+  EXPECT_NE(header("x-request-id"), "none");
+  if (fault.status == 200) {
+    EXPECT_EQ(answer.text(), fault.text);
+    EXPECT_EQ(answer.finish_reason(), fault.code);
+    return;
+  }
+  const json::value* error = answer.json.is_object() ? answer.json.get_object().if_contains("error") : nullptr;
+  ExpectError(error == nullptr ? json::value() : *error, fault, platform);
+  EXPECT_EQ(header("retry-after"), fault.retry_after == nullptr ? "none" : fault.retry_after);
+  EXPECT_EQ(header("x-should-retry"), fault.should_retry == nullptr ? "none" : fault.should_retry);
+}
+
+}  // namespace
+
+void ExpectFault(const std::string& platform, const std::string& model, const PlatformFault& fault,
                  const Variables& more) {
-  SCOPED_TRACE(fault.script);
-  const std::string model = fault.model == nullptr ? default_model : fault.model;
-  const std::string script = absl::StrCat("text=One+two+three think=Hm ", fault.script);
-  const std::string hidden = R"(,"reasoning_format":"hidden")";
-  {
-    PlatformSuite suite(platform, more);
-    suite.platforms().Plan(script, 2, "", platform);
-    const Streamed answer = Stream(suite.port(), "x", hidden, model);
-    const bool inside = *fault.text != '\0';
-    EXPECT_EQ(answer.status, inside ? 200 : fault.status);
-    EXPECT_EQ(answer.text, fault.text);
-    EXPECT_EQ(Member(answer.error, "code"), fault.code);
-    EXPECT_NE(Member(answer.error, "message"), "");
-    EXPECT_FALSE(answer.done) << "an answer that failed looks whole";
-    EXPECT_EQ(answer.finish_reason, "");
-    EXPECT_TRUE(Eventually([&] { return suite.platforms().State(platform).at("running").to_number<int64_t>() == 0; }));
+  SCOPED_TRACE(absl::StrCat(platform, " ", fault.script));
+  for (const auto& expect : {&ExpectStreamedFault, &ExpectWholeFault}) {
+    PlatformSuite suite(platform, Limits(fault.script, more));
+    suite.platforms().Plan(absl::StrCat("text=One+two+three think=Hm ", fault.script), kOften, "", platform);
+    expect(suite.port(), platform, model, fault);
+    EXPECT_TRUE(Eventually([&] {
+      const json::object state = suite.platforms().State(platform);
+      return state.at("running").to_number<int64_t>() == 0 && state.at("open_conversations").to_number<int64_t>() == 0;
+    })) << "something was left over on the platform";
   }
-  {
-    PlatformSuite suite(platform, more);
-    suite.platforms().Plan(script, 2, "", platform);
-    const Whole answer = Chat(suite.port(), "x", hidden, model);
-    EXPECT_EQ(answer.status, fault.status);
-    EXPECT_EQ(answer.error("code"), fault.code) << answer.error("message");
-    const auto header = [&](const char* name) {
-      return answer.headers.count(name) ? answer.headers.at(name) : std::string("none");
-    };
-    EXPECT_EQ(header("retry-after"), fault.retry_after == nullptr ? "none" : fault.retry_after);
-    EXPECT_EQ(header("x-should-retry"), fault.should_retry == nullptr ? "none" : fault.should_retry);
+}
+
+void ExpectFaults(const std::string& platform, const std::string& dialect, const std::string& model,
+                  const PlatformFaults& faults, const std::set<std::string>& elsewhere, const Variables& more) {
+  std::set<std::string> covered = elsewhere;
+  bool before_end = elsewhere.count(kBeforeTheEnd) > 0, before_text = false, silent_start = false, limit_told = false,
+       limit_untold = false;
+  for (const PlatformFault& fault : faults) {
+    const std::string script = fault.script, name = FaultOf(script);
+    covered.insert(name);
+    const bool told = absl::StrContains(script, "retry_after=");
+    before_end |= name == "cut" && std::string(fault.text) == "One two three";
+    before_text |= name == "cut" && *fault.text == '\0';
+    silent_start |= absl::StrContains(script, "first_ms=");
+    limit_told |= name == "http_429" && told;
+    limit_untold |= name == "http_429" && !told;
   }
+  EXPECT_TRUE(before_end && before_text && silent_start && limit_told && limit_untold)
+      << platform << " lacks one of the faults that every platform has: " << before_end << before_text << silent_start
+      << limit_told << limit_untold;
+  for (const std::string& known : SimulatedPlatforms().Faults(platform, dialect))
+    EXPECT_TRUE(covered.count(known)) << platform << "'s fault " << known << " is in no row";
+  for (const PlatformFault& fault : faults) ExpectFault(platform, model, fault, more);
 }
 
 }  // namespace switchyard

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,12 +17,12 @@ namespace switchyard {
 struct PlatformFault {
   const char* script;                  // "fault=http_429 retry_after=7"
   int status;                          // of a whole answer, and of a stream that had not begun
-  const char* code;                    // of the error object
+  const char* code;                    // of the error object; of a status of 200, the finish reason
   const char* retry_after = nullptr;   // header, if one is due
   const char* should_retry = nullptr;  // header, if one is due
   const char* text = "";               // what comes out of a stream before the error; the error is then inside it
-  const char* model = nullptr;         // instead of the suite's
 };
+using PlatformFaults = std::vector<PlatformFault>;
 
 /// One relay and one simulator; conversations and violations are looked at after every check.
 class PlatformSuite {
@@ -66,9 +67,26 @@ class PlatformSuite {
   std::unique_ptr<Relay> relay_;
 };
 
-/// One fault, streamed and whole, each on a relay of its own, since most spoil the account.
+/// Parts of a user message, as JSON: a PNG of one pixel as a data URL, and a file.
+std::string ImagePart();
+std::string FilePart(const std::string& name, const std::string& media_type, const std::string& bytes);
+/// One message of the user with "What is it?" and these parts. @param more further members: R"(,"stream":true)"
+Whole ChatWithParts(int port, const std::string& model, const std::vector<std::string>& parts,
+                    const std::string& more = "");
+
+/// One fault, streamed and whole, each on a relay of its own, since most spoil the account. The script's text is "One
+/// two three". Limits on silence are a second where the script is silent.
 void ExpectFault(const std::string& platform, const std::string& model, const PlatformFault& fault,
                  const Variables& more = {});
+
+constexpr char kBeforeTheEnd[] = "before the end";
+
+/// Every row; and none is missing: all that the simulated platform can be told to do wrong in `dialect`, a cut before
+/// the end and before the first word, a first byte that does not come, and a limit with and without a time to wait.
+/// @param elsewhere faults that have tests of their own; kBeforeTheEnd where there is nothing between text and end
+void ExpectFaults(const std::string& platform, const std::string& dialect, const std::string& model,
+                  const PlatformFaults& faults, const std::set<std::string>& elsewhere = {},
+                  const Variables& more = {});
 
 /// Whether every member of `wanted` is in `value`, at any depth.
 bool Contains(const boost::json::value& value, const boost::json::value& wanted);

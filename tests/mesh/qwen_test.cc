@@ -61,42 +61,82 @@ TEST(QwenNewerCall, DoesWhatEveryPlatformDoes) {
   suite.ExpectAbort(kThinking);
 }
 
-TEST(QwenNewerCall, ItsGatewayTurnsClientsAway) {
-  const Variables newer = {{"SWITCHYARD_PROVIDERS__QWEN__DIALECT", "b"}};
-  for (const PlatformFault& fault :
-       std::vector<PlatformFault>{{"fault=gateway", 403, "client_refused"},
-                                  {"fault=html", 403, "client_refused"},
-                                  {"fault=captcha", 403, "captcha_pending"},
-                                  {"fault=http_401", 403, "credential_expired"},
-                                  {"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"}})
-    ExpectFault("qwen", kModel, fault, newer);
+PlatformFaults FaultsOfBoth() {
+  return {
+      // Within the answer.
+      {"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=cut at=3", 502, "upstream_broken", nullptr, nullptr, "One two three"},
+      {"fault=cut at=0", 502, "upstream_broken"},
+      {"fault=reset", 502, "upstream_broken", nullptr, nullptr, "One two"},
+      {"fault=stall", 504, "deadline_exceeded", nullptr, nullptr, "One two"},
+      {"fault=garbage", 502, "upstream_changed", nullptr, "false", "One two"},
+      {"fault=oversized", 502, "upstream_changed", nullptr, "false", "One two"},
+      {"fault=error", 502, "upstream_changed", nullptr, "false", "One two"},
+      {"fault=bad_utf8", 200, "stop", nullptr, nullptr, "One two three"},
+      {"fault=content_filter", 200, "content_filter", nullptr, nullptr, "One two"},
+      {"fault=filter_early", 400, "content_policy_violation"},
+      {"fault=empty", 502, "upstream_empty"},
+      // Instead of one.
+      {"first_ms=5000", 504, "deadline_exceeded"},
+      {"fault=ticket", 403, "credential_expired"},
+      {"fault=http_401", 403, "credential_expired"},
+      {"fault=redirect", 403, "credential_expired"},
+      {"fault=captcha", 403, "captcha_pending"},
+      {"fault=captcha_html", 403, "captcha_pending"},
+      {"fault=http_403", 403, "client_refused"},
+      {"fault=http_429 retry_after=7", 429, "rate_limited", "7"},
+      {"fault=http_429", 429, "rate_limited", "30"},
+      {"fault=http_500", 502, "upstream_unavailable"},
+      {"fault=not_json", 502, "upstream_changed", nullptr, "false"},
+  };
 }
 
-class QwenFault : public testing::TestWithParam<PlatformFault> {};
-TEST_P(QwenFault, IsToldAsWhatItIs) { ExpectFault("qwen", kModel, GetParam()); }
-INSTANTIATE_TEST_SUITE_P(
-    Each, QwenFault,
-    testing::Values(PlatformFault{"fault=cut", 502, "upstream_broken", nullptr, nullptr, "One two"},
-                    PlatformFault{"fault=reset", 502, "upstream_broken", nullptr, nullptr, "One two"},
-                    PlatformFault{"fault=garbage", 502, "upstream_changed", nullptr, "false", "One two"},
-                    PlatformFault{"fault=oversized", 502, "upstream_changed", nullptr, "false", "One two"},
-                    PlatformFault{"fault=error", 502, "upstream_changed", nullptr, "false", "One two"},
-                    PlatformFault{"fault=empty", 502, "upstream_empty"},
-                    PlatformFault{"fault=expired", 403, "credential_expired"},
-                    PlatformFault{"fault=ticket", 403, "credential_expired"},
-                    PlatformFault{"fault=http_401", 403, "credential_expired"},
-                    PlatformFault{"fault=html", 403, "credential_expired"},
-                    PlatformFault{"fault=redirect", 403, "credential_expired"},
-                    PlatformFault{"fault=captcha", 403, "captcha_pending"},
-                    PlatformFault{"fault=captcha_html", 403, "captcha_pending"},
-                    PlatformFault{"fault=http_403", 403, "client_refused"},
-                    PlatformFault{"fault=retired", 403, "client_refused"},
-                    PlatformFault{"fault=http_429 retry_after=7", 429, "rate_limited", "7"},
-                    PlatformFault{"fault=filter_early", 400, "content_policy_violation"},
-                    PlatformFault{"fault=rate", 429, "rate_limited", "30"},
-                    PlatformFault{"fault=http_500", 502, "upstream_unavailable"},
-                    PlatformFault{"fault=cut at=0", 502, "upstream_broken"},
-                    PlatformFault{"fault=not_json", 502, "upstream_changed", nullptr, "false"}));
+TEST(Qwen, Faults) {
+  PlatformFaults faults = FaultsOfBoth();
+  for (const PlatformFault& own : PlatformFaults{{"fault=html", 403, "credential_expired"},
+                                                 {"fault=gateway", 502, "upstream_changed", nullptr, "false"},
+                                                 {"fault=expired", 403, "credential_expired"},
+                                                 {"fault=rate", 429, "rate_limited", "30"},
+                                                 {"fault=retired", 403, "client_refused"}})
+    faults.push_back(own);
+  ExpectFaults("qwen", "a", kModel, faults);
+}
+
+TEST(QwenNewerCall, Faults) {
+  PlatformFaults faults = FaultsOfBoth();
+  for (const PlatformFault& own :
+       PlatformFaults{{"fault=html", 403, "client_refused"}, {"fault=gateway", 403, "client_refused"}})
+    faults.push_back(own);
+  ExpectFaults("qwen", "b", kModel, faults, {}, {{"SWITCHYARD_PROVIDERS__QWEN__DIALECT", "b"}});
+}
+
+TEST(Qwen, PicturesAndDocumentsArePutIntoTheStore) {
+  PlatformSuite suite("qwen");
+  const Whole seen = ChatWithParts(suite.port(), "qwen-vl-max", {ImagePart(), ImagePart()});
+  EXPECT_EQ(seen.status, 200) << seen.error("message");
+  EXPECT_EQ(suite.Recorded().at("contents").to_number<int>(), 3);
+  const std::string pdf = FilePart("report.pdf", "application/pdf", "%PDF-1.7");
+  suite.platforms().Plan("look_polls=2 text=Read", 1, "", "qwen");
+  const Whole read = ChatWithParts(suite.port(), "qwen-long", {pdf});
+  EXPECT_EQ(read.status, 200) << read.error("message");
+  EXPECT_EQ(read.text(), "Read");
+  EXPECT_EQ(suite.platforms().Count("/oss/", "qwen"), 3);
+  EXPECT_EQ(suite.platforms().Count("/dialog/secResult/batch", "qwen"), 2);
+  suite.platforms().Plan("look=fail", 1, "", "qwen");
+  const Whole refused = ChatWithParts(suite.port(), "qwen-long", {pdf});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.error("param"), "messages[0].content[1]");
+  suite.ExpectClean();
+}
+
+TEST(Qwen, TheNewerCallTakesNoPictures) {
+  PlatformSuite suite("qwen", {{"SWITCHYARD_PROVIDERS__QWEN__DIALECT", "b"}});
+  const Whole refused = ChatWithParts(suite.port(), "qwen-vl-max", {ImagePart()});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.error("code"), "unsupported_parameter");
+  EXPECT_EQ(refused.error("param"), "messages[0].content[1]");
+  suite.ExpectClean();
+}
 
 }  // namespace
 }  // namespace switchyard

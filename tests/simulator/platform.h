@@ -65,6 +65,10 @@ class Journal {
   std::deque<Planned> planned_ ABSL_GUARDED_BY(mutex_);
 };
 
+/// What `fault=` of a script may name, by the dialect of the protocol as the relay's configuration calls it. Nothing
+/// else is played, and tests play all of it.
+using FaultsByDialect = std::map<std::string, std::set<std::string>>;
+
 /// One platform's server side. Thread-safe.
 class Platform {
  public:
@@ -79,6 +83,7 @@ class Platform {
   virtual boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request,
                                              switchyard::HttpResponder& responder) = 0;
 
+  virtual FaultsByDialect Faults() const = 0;
   virtual boost::json::object State() const = 0;
   virtual void Reset() = 0;
   virtual void Plan(const std::string& account, Script script, int times) = 0;

@@ -21,6 +21,22 @@ using switchyard::HttpHeaders;
 using switchyard::HttpResponder;
 using switchyard::HttpServerRequest;
 
+namespace {
+
+json::object ListOf(const FaultsByDialect& faults) {
+  json::object list;
+  for (const auto& [dialect, names] : faults) list[dialect] = json::array(names.begin(), names.end());
+  return list;
+}
+
+bool Knows(const Platform& platform, const std::string& fault) {
+  const FaultsByDialect faults = platform.Faults();
+  return fault.empty() || std::any_of(faults.begin(), faults.end(),
+                                      [&](const auto& dialect) { return dialect.second.count(fault) > 0; });
+}
+
+}  // namespace
+
 switchyard::HttpHandler Simulator::Handler() {
   return [this](HttpServerRequest& request, HttpResponder& responder) { return Serve(request, responder); };
 }
@@ -78,6 +94,10 @@ asio::awaitable<void> Simulator::Control(HttpServerRequest& request, HttpRespond
     json::object state;
     for (const auto& platform : platforms_) state[platform->name()] = platform->State();
     body = json::serialize(state);
+  } else if (command == "faults") {
+    json::object faults;
+    for (const auto& platform : platforms_) faults[platform->name()] = ListOf(platform->Faults());
+    body = json::serialize(faults);
   } else if (command == "credentials") {
     const int number = ParseScript(request.query).Number("number", 1);
     json::object credentials;
@@ -91,13 +111,14 @@ asio::awaitable<void> Simulator::Control(HttpServerRequest& request, HttpRespond
     const json::value plan = json::parse(request.body, error);
     const json::object* object = plan.if_object();
     const json::value* script = object == nullptr ? nullptr : object->if_contains("script");
-    if (script == nullptr || !script->is_string()) {
+    const bool told = script != nullptr && script->is_string();
+    const Script planned = told ? ParseScript(script->get_string().c_str()) : Script();
+    if (!told || !Knows(**named, planned.fault())) {
       status = 400;
     } else {
       const json::value* account = object->if_contains("account");
       const json::value* times = object->if_contains("times");
-      (*named)->Plan(account == nullptr ? "" : std::string(account->as_string().c_str()),
-                     ParseScript(script->get_string().c_str()),
+      (*named)->Plan(account == nullptr ? "" : std::string(account->as_string().c_str()), planned,
                      times == nullptr ? 1 : static_cast<int>(times->as_int64()));
     }
   } else {

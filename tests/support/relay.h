@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "boost/json/value.hpp"
 #include "tests/support/http_probe.h"
@@ -26,6 +27,8 @@ class SimulatedPlatforms {
   int64_t Count(const std::string& name, const std::string& platform = "deepseek") const;
   /// What a client did that the platform would not like, as text; empty if nothing.
   std::string Violations(const std::string& platform = "deepseek") const;
+  /// What a script's `fault=` may name in a dialect.
+  std::vector<std::string> Faults(const std::string& platform, const std::string& dialect) const;
   int64_t OpenConversations(const std::string& platform = "deepseek") const;
   /// The next `times` completions follow `script`.
   void Plan(const std::string& script, int times = 1, const std::string& account = "",

@@ -55,10 +55,12 @@ std::vector<PlatformOption> DoubaoOptions() {
   };
 }
 
-// Source: protocol notes of Qwen, section 8.
+// Source: protocol notes of Qwen, sections 5 and 8.
 std::vector<PlatformOption> QwenOptions() {
   return {
       {"user_agent", kUserAgent},
+      // Where the site keeps what is uploaded, in dialect a.
+      {"upload_url", "https://broadscope-dialogue-new.oss-cn-beijing.aliyuncs.com", Kind::kOrigin},
   };
 }
 
@@ -97,11 +99,18 @@ std::vector<PlatformOption> MiniMaxOptions() {
 }  // namespace
 
 const std::vector<PlatformDefaults>& Platforms() {
-  // Spacing: each platform's protocol notes, section 7.
+  // Spacing, and the longest cool-down where it is another than everywhere: each platform's protocol notes, section 7.
   static const auto& table = *new std::vector<PlatformDefaults>{
       {"deepseek", "https://chat.deepseek.com", "DEEPSEEK_TOKEN", 8021, absl::Seconds(2), {"web"}, DeepSeekOptions()},
       {"kimi", "https://www.kimi.com", "KIMI_TOKEN", 8022, absl::Seconds(2), {"connect", "chat"}, KimiOptions()},
-      {"metaso", "https://metaso.cn", "METASO_TOKEN", 8023, absl::Seconds(8), {"a", "b"}, MetasoOptions()},
+      {"metaso",
+       "https://metaso.cn",
+       "METASO_TOKEN",
+       8023,
+       absl::Seconds(8),
+       {"a", "b"},
+       MetasoOptions(),
+       absl::Hours(1)},
       {"doubao", "https://www.doubao.com", "DOUBAO_TOKEN", 8024, absl::Seconds(2), {"a", "b"}, DoubaoOptions()},
       {"qwen", "https://qianwen.biz.aliyun.com", "QWEN_TOKEN", 8025, absl::Seconds(2), {"a", "b"}, QwenOptions()},
       {"zhipu", "https://chatglm.cn", "ZHIPU_TOKEN", 8026, absl::Seconds(3), {"classic", "current"}, ZhipuOptions()},

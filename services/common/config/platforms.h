@@ -37,6 +37,7 @@ struct PlatformDefaults {
   absl::Duration spacing;                   // between two turns on one account
   std::vector<absl::string_view> dialects;  // of its protocol, the default first
   std::vector<PlatformOption> options;
+  absl::Duration longest_cool_down = absl::Minutes(10);  // of an account that is limited; source: fault list, Q1
 };
 
 /// In the order of the documentation.

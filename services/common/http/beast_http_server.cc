@@ -1,5 +1,6 @@
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/as_tuple.hpp>
@@ -17,8 +18,11 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "services/common/async/sleep.h"
@@ -61,6 +65,40 @@ const std::string& DateHeader() {
     text = absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", absl::FromUnixSeconds(now), absl::UTCTimeZone());
   }
   return text;
+}
+
+/// Names that another server in the way might read as one of the two that say where a body ends: "Content_Length",
+/// "Transfer---Encoding".
+bool LooksLikeFraming(absl::string_view name) {
+  std::string letters;
+  for (const unsigned char c : name) {
+    if (absl::ascii_isalnum(c)) letters.push_back(absl::ascii_tolower(c));
+  }
+  if (letters == "contentlength") return !absl::EqualsIgnoreCase(name, "content-length");
+  return letters == "transferencoding" && !absl::EqualsIgnoreCase(name, "transfer-encoding");
+}
+
+enum class Codings { kChunked, kUnknown, kBroken };
+
+/// Beast looks at the last of several codings; whoever stands in front may look at another. What ends in a plain
+/// "chunked" is framed all the same, so it can be said that the others are not known here (RFC 9112, 6.1); chunked has
+/// no parameters (7.1).
+Codings CodingsOf(const std::vector<std::string>& values) {
+  std::vector<absl::string_view> names;
+  for (const std::string& value : values) {
+    for (const absl::string_view name : absl::StrSplit(value, ',')) names.push_back(absl::StripAsciiWhitespace(name));
+  }
+  for (const absl::string_view name : names) {
+    const bool token = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+      return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
+    });
+    if (!token) return Codings::kBroken;
+  }
+  if (std::count_if(names.begin(), names.end(),
+                    [](absl::string_view name) { return absl::EqualsIgnoreCase(name, "chunked"); }) != 1 ||
+      !absl::EqualsIgnoreCase(names.back(), "chunked"))
+    return Codings::kBroken;
+  return names.size() == 1 ? Codings::kChunked : Codings::kUnknown;
 }
 
 bool IsHeaderSafe(const HttpHeaders& headers) {
@@ -107,6 +145,7 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   enum class Next { kAgain, kClose };
   asio::awaitable<Next> Serve();
   asio::awaitable<Next> Refuse(int status, absl::string_view message);
+  asio::awaitable<Next> Answer(HttpRefusal refusal, bool close);
   asio::awaitable<bool> ReadHeaderBytes(Scope& limit);
   asio::awaitable<bool> ReadBody(Parser& parser, Next& next);
   std::string Head(int status, const HttpHeaders& headers);
@@ -179,13 +218,23 @@ asio::awaitable<void> Connection::Run() {
 }
 
 asio::awaitable<Connection::Next> Connection::Refuse(int status, absl::string_view message) {
-  keep_alive_ = false;
-  scope_.emplace(executor());
   const auto& make = server_.options().error_body;
-  HttpHeaders headers{{"Content-Type", make ? "application/json" : "text/plain; charset=utf-8"}};
-  std::string body = make ? make(status, message, headers) : std::string(message);
+  HttpRefusal refusal;
+  refusal.status = status;
+  refusal.headers.Add("Content-Type", make ? "application/json" : "text/plain; charset=utf-8");
+  refusal.body = make ? make(status, message, refusal.headers) : std::string(message);
+  co_return co_await Answer(std::move(refusal), true);
+}
+
+asio::awaitable<Connection::Next> Connection::Answer(HttpRefusal refusal, bool close) {
+  if (close) keep_alive_ = false;
+  scope_.emplace(executor());
   begun_ = false;
-  co_await Send(status, std::move(headers), std::move(body));
+  co_await Send(refusal.status, std::move(refusal.headers), std::move(refusal.body));
+  if (!close) {
+    scope_.reset();
+    co_return keep_alive_ && !broken_ && !stopping_ ? Next::kAgain : Next::kClose;
+  }
   // Closing with unread bytes in the socket would reset the connection, and the client might lose the answer.
   error_code error;
   socket_.shutdown(tcp::socket::shutdown_send, error);
@@ -205,12 +254,20 @@ asio::awaitable<Connection::Next> Connection::Refuse(int status, absl::string_vi
 }
 
 asio::awaitable<bool> Connection::ReadBody(Parser& parser, Next& next) {
-  // Progress, not the whole, is bounded: each read has the idle limit.
+  // A body may be long, but it has to come: each read has the idle limit, and all of them together a rate, so that
+  // nobody holds a connection with a byte now and then.
+  const auto limit = absl::ToChronoNanoseconds(server_.options().body_limit);
+  const auto start = std::chrono::steady_clock::now();
+  size_t received = 0;
   while (!parser.is_done()) {
-    Scope idle(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().body_limit));
+    const absl::Duration earned =
+        absl::Seconds(static_cast<double>(received) / static_cast<double>(server_.options().min_body_bytes_per_second));
+    const auto by_rate = start + limit + absl::ToChronoNanoseconds(earned);
+    Scope idle(executor(), std::min(std::chrono::steady_clock::now() + limit, by_rate));
     auto stop = idle.OnEnd([this] { socket_.cancel(); });
     auto [error, n] = co_await http::async_read_some(socket_, buffer_, parser, kTuple);
-    if (!error) continue;
+    received += n;
+    if (!error && (!idle.ended() || parser.is_done())) continue;
     if (error == http::error::body_limit) {
       next = co_await Refuse(413, "The request body is too large.");
     } else if (idle.ended()) {
@@ -255,7 +312,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   begun_ = ended_ = broken_ = chunked_ = head_ = false;
   Parser parser;
   parser.header_limit(static_cast<uint32_t>(server_.options().max_header_bytes));
-  parser.body_limit(server_.options().max_body_bytes);
+  parser.body_limit(boost::none);  // looked at when the header has been
 
   // Between requests a client may be silent for long; from the first byte of one on, its header has to come soon.
   if (buffer_.size() == 0) {
@@ -289,28 +346,34 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   http_1_0_ = message.version() < 11;
   keep_alive_ = message.keep_alive() && !stopping_;
   head_ = message.method() == http::verb::head;
+  for (const auto& field : message) {
+    if (LooksLikeFraming(ToAbsl(field.name_string())))
+      co_return co_await Refuse(400,
+                                "The request has a header that could be taken for Content-Length or "
+                                "Transfer-Encoding.");
+  }
+  // Beast takes a list of equal lengths for one.
+  const auto length = message[http::field::content_length];
+  if (message.count(http::field::content_length) > 1 ||
+      !std::all_of(length.begin(), length.end(), [](unsigned char c) { return absl::ascii_isdigit(c); }))
+    co_return co_await Refuse(400, "The request has a Content-Length that is not one number.");
   if (message.count(http::field::content_length) > 0 && message.count(http::field::transfer_encoding) > 0) {
     co_return co_await Refuse(400, "The request has both Content-Length and Transfer-Encoding.");
   }
-  // Beast looks at the last of several codings; whoever stands in front may look at another.
-  const auto codings = message.count(http::field::transfer_encoding);
-  if (codings > 1 ||
-      (codings == 1 && (http_1_0_ || !beast::iequals(message[http::field::transfer_encoding], "chunked")))) {
-    co_return co_await Refuse(400, "The request has a Transfer-Encoding other than chunked.");
+  if (message.count(http::field::transfer_encoding) > 0) {
+    std::vector<std::string> values;
+    for (auto [at, end] = message.equal_range(http::field::transfer_encoding); at != end; ++at)
+      values.emplace_back(at->value());
+    const Codings codings = http_1_0_ ? Codings::kBroken : CodingsOf(values);
+    if (codings == Codings::kUnknown)
+      co_return co_await Refuse(501, "The request has a Transfer-Encoding other than chunked.");
+    if (codings == Codings::kBroken) co_return co_await Refuse(400, "The request has a broken Transfer-Encoding.");
   }
+  if ((head_ || message.method() == http::verb::get) && !parser.is_done())
+    co_return co_await Refuse(400, "The request has a body, which means nothing with GET and HEAD.");
   if (message.count(http::field::host) > 1 || (!http_1_0_ && message.count(http::field::host) == 0)) {
     co_return co_await Refuse(400, "The request needs exactly one Host header.");
   }
-  if (parser.content_length() && *parser.content_length() > server_.options().max_body_bytes) {
-    co_return co_await Refuse(413, "The request body is too large.");
-  }
-  if (beast::iequals(message[http::field::expect], "100-continue")) {
-    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    co_await asio::async_write(socket_, asio::buffer(kContinue), kTuple);
-  }
-  Next next = Next::kClose;
-  const bool read = co_await ReadBody(parser, next);
-  if (!read) co_return next;
 
   HttpServerRequest request;
   request.method = std::string(message.method_string().data(), message.method_string().size());
@@ -320,10 +383,29 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   request.path = std::move(target->path);
   request.query = std::move(target->query);
   for (const auto& field : message) request.headers.Add(ToAbsl(field.name_string()), ToAbsl(field.value()));
-  request.body = std::move(message.body());
   error_code ignored;
   const auto remote = socket_.remote_endpoint(ignored);
   if (!ignored) request.remote_address = remote.address().to_string();
+
+  // What can be refused is refused before the body: it may be large, and need not even have been sent.
+  if (server_.options().check_header) {
+    auto refusal = server_.options().check_header(request);
+    if (refusal) co_return co_await Answer(*std::move(refusal), !parser.is_done());
+  }
+  if (parser.content_length() && *parser.content_length() > server_.options().max_body_bytes) {
+    co_return co_await Refuse(413, "The request body is too large.");
+  }
+  if (const auto expect = message[http::field::expect]; !expect.empty() && !http_1_0_) {
+    if (!beast::iequals(expect, "100-continue"))
+      co_return co_await Refuse(417, "The request expects something other than 100-continue.");
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (!parser.is_done() && buffer_.size() == 0) co_await asio::async_write(socket_, asio::buffer(kContinue), kTuple);
+  }
+  parser.body_limit(server_.options().max_body_bytes);
+  Next next = Next::kClose;
+  const bool read = co_await ReadBody(parser, next);
+  if (!read) co_return next;
+  request.body = std::move(message.body());
 
   scope_.emplace(executor());
   Watch();

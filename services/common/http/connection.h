@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,8 +34,9 @@ class UpstreamConnection {
 };
 
 struct ConnectPlan {
-  Origin origin;                // whom to speak to
-  std::optional<Origin> proxy;  // by way of this
+  Origin origin;                       // whom to speak to
+  std::optional<Origin> proxy;         // by way of this
+  std::vector<std::string> addresses;  // of the origin; empty: its name is resolved
   absl::Duration connect_limit;
   absl::Duration tls_limit;
 };

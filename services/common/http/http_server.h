@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -60,6 +61,13 @@ class HttpResponder {
 
 using HttpHandler = std::function<boost::asio::awaitable<void>(HttpServerRequest& request, HttpResponder& responder)>;
 
+/// An answer given on the header alone.
+struct HttpRefusal {
+  int status = 400;
+  HttpHeaders headers;
+  std::string body;
+};
+
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  // an address, not a name
   uint16_t port = 0;               // 0 picks a free one
@@ -68,11 +76,16 @@ struct HttpServerOptions {
   int max_connections = 10000;
   absl::Duration header_limit = absl::Seconds(10);      // from the first byte of a request to its whole header
   absl::Duration keep_alive_limit = absl::Seconds(75);  // between requests
-  absl::Duration body_limit = absl::Seconds(60);        // idle time within a body
+  absl::Duration body_limit = absl::Seconds(60);        // idle time within a body; also, before its rate counts
+  size_t min_body_bytes_per_second = 1024;              // on average, once body_limit has passed
   absl::Duration write_limit = absl::Seconds(60);       // for the client to take bytes
   // Answers what the server itself refuses (malformed request, 413, 431, …) in the API's own error shape: the body, of
   // type application/json; may add headers. Empty: plain text.
   std::function<std::string(int status, absl::string_view message, HttpHeaders& headers)> error_body = {};
+  // Looks at a well-formed request before its body (`body` is empty) and may answer it there and then: no byte of the
+  // body is waited for, no 100-continue is sent, and the handler does not run. A connection with a body in it closes.
+  // Runs on the connection's thread and must not block.
+  std::function<std::optional<HttpRefusal>(const HttpServerRequest& request)> check_header = {};
 };
 
 /// Thread-safe.

@@ -12,6 +12,20 @@ HttpClientOptions HttpClientOptionsFrom(const Config& config) {
   return options;
 }
 
+absl::StatusOr<std::unique_ptr<MeshIdentity>> MeshIdentityFrom(const Config& config, const Clock& clock) {
+  if (!config.tls.enabled()) return std::unique_ptr<MeshIdentity>();
+  return MeshIdentity::Open({config.tls.certificate, config.tls.key, config.tls.authority}, clock);
+}
+
+ServerHostOptions HostOptionsFrom(const Config& config, const std::string& listen, const MeshIdentity* identity) {
+  ServerHostOptions options;
+  options.listen = listen;
+  options.reflection = config.reflection;
+  options.identity = identity;
+  if (identity != nullptr) options.rules = MeshRules(config.tls.chat_callers);
+  return options;
+}
+
 chat::v1::ReasoningFormat ReasoningFormatOf(const Config& config) {
   const std::string& name = config.server.reasoning_format;
   if (name == "separate") return chat::v1::REASONING_FORMAT_SEPARATE;

@@ -13,6 +13,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "services/common/log/log.h"
 #include "services/common/rpc/server_host.h"
@@ -28,19 +29,23 @@ struct Flags {
   std::string config = "config.yaml";
   bool config_given = false;
   std::string env_file = ".env";
+  bool env_file_given = false;
   std::string listen;
+  bool insecure = false;
   bool check_config = false;
 };
 
 std::string Help(const ProgramSpec& spec) {
   return absl::StrCat(
-      "Usage: ", spec.name, " [--config FILE] [--env-file FILE] [--listen ADDRESS] [--check-config]\n\n", spec.purpose,
-      "\n\n",
+      "Usage: ", spec.name, " [--config FILE] [--env-file FILE] [--listen ADDRESS]",
+      spec.serves_http ? " [--insecure]" : "", " [--check-config]\n\n", spec.purpose, "\n\n",
       "  --config FILE     configuration (default: config.yaml, if there is one)\n"
       "  --env-file FILE   accounts and overrides, one NAME=value a line (default: .env, if there is one)\n"
       "  --listen ADDRESS  ",
-      spec.listens,
-      "\n"
+      spec.listens, "\n",
+      spec.serves_http
+          ? "  --insecure        serve an address that other machines can reach, although there are no API keys\n"
+          : "",
       "  --check-config    read the configuration, print it without its secrets, and exit\n"
       "  --help            this text\n\n"
       "Every setting of the configuration can be given in the environment too: SWITCHYARD_SERVER__PORT=8001.\n"
@@ -49,11 +54,15 @@ std::string Help(const ProgramSpec& spec) {
 
 /// @return the exit status if the program is to end here.
 std::optional<int> ReadFlags(int argc, char** argv, const ProgramSpec& spec, Flags& flags) {
-  enum { kConfig = 1, kEnvFile, kListen, kCheck, kHelp };
+  enum { kConfig = 1, kEnvFile, kListen, kInsecure, kCheck, kHelp };
   constexpr std::array kOptions = {
-      option{"config", required_argument, nullptr, kConfig}, option{"env-file", required_argument, nullptr, kEnvFile},
-      option{"listen", required_argument, nullptr, kListen}, option{"check-config", no_argument, nullptr, kCheck},
-      option{"help", no_argument, nullptr, kHelp},           option{nullptr, 0, nullptr, 0},
+      option{"config", required_argument, nullptr, kConfig},
+      option{"env-file", required_argument, nullptr, kEnvFile},
+      option{"listen", required_argument, nullptr, kListen},
+      option{"insecure", no_argument, nullptr, kInsecure},
+      option{"check-config", no_argument, nullptr, kCheck},
+      option{"help", no_argument, nullptr, kHelp},
+      option{nullptr, 0, nullptr, 0},
   };
   for (int chosen; (chosen = getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
     switch (chosen) {
@@ -63,9 +72,17 @@ std::optional<int> ReadFlags(int argc, char** argv, const ProgramSpec& spec, Fla
         break;
       case kEnvFile:
         flags.env_file = optarg;
+        flags.env_file_given = true;
         break;
       case kListen:
         flags.listen = optarg;
+        break;
+      case kInsecure:
+        if (!spec.serves_http) {
+          std::fprintf(stderr, "%s serves no HTTP, so there is no --insecure.\n", spec.name.c_str());
+          return kBadUsage;
+        }
+        flags.insecure = true;
         break;
       case kCheck:
         flags.check_config = true;
@@ -154,12 +171,9 @@ void StopInOrder(RunningProgram& program, const Config& config, const sigset_t& 
 }  // namespace
 
 absl::Status SetGrpcListen(std::string& field, const std::string& listen) {
-  if (!IsLocalAddress(listen)) {
-    return absl::InvalidArgumentError(
-        "--listen: must be a loopback address with a port (127.0.0.1:8021) or unix:/path: without mutual TLS gRPC "
-        "stays on this machine");
-  }
-  field = listen;
+  if (listen.find(':') == std::string::npos)
+    return absl::InvalidArgumentError("--listen: must be an address with a port (127.0.0.1:8021) or unix:/path");
+  field = listen;  // whether others may reach it, ServerHost knows
   return absl::OkStatus();
 }
 
@@ -171,18 +185,31 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
   // A shell starts what runs in the background with Ctrl-C ignored, and an ignored signal cannot be waited for.
   signal(SIGINT, SIG_DFL);
 
+  // Debian's Abseil looks for deadlocks at every lock unless told not to: a twentieth of the relay's time.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+
   Flags flags;
   if (const auto exit = ReadFlags(argc, argv, spec, flags)) return *exit;
-  ConfigSources sources{.file = flags.config, .file_optional = !flags.config_given, .env_file = flags.env_file};
+  ConfigSources sources{.file = flags.config,
+                        .file_optional = !flags.config_given,
+                        .env_file = flags.env_file,
+                        .env_file_optional = !flags.env_file_given};
   auto config = LoadConfig(sources, ProcessEnvironment());
   if (!config.ok()) {
     std::fprintf(stderr, "%s: the configuration has faults:\n%s\n", spec.name.c_str(),
                  std::string(config.status().message()).c_str());
     return kBadUsage;
   }
+  if (flags.insecure) config->server.insecure = true;
   if (!flags.listen.empty()) {
     if (const absl::Status set = spec.set_listen(*config, flags.listen); !set.ok()) {
       std::fprintf(stderr, "%s: %s\n", spec.name.c_str(), std::string(set.message()).c_str());
+      return kBadUsage;
+    }
+  }
+  if (spec.check) {
+    if (const absl::Status good = spec.check(*config); !good.ok()) {
+      std::fprintf(stderr, "%s: %s\n", spec.name.c_str(), std::string(good.message()).c_str());
       return kBadUsage;
     }
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "services/common/status/reason.h"
 
 namespace switchyard {
 
@@ -28,8 +29,12 @@ int64_t CodePoints(absl::string_view text) {
 
 }  // namespace
 
+AnswerFilter::AnswerFilter(Options options) : options_(std::move(options)) {
+  if (options_.tools) calls_.emplace(options_.tools);
+}
+
 void AnswerFilter::Feed(ChatEvent event, Events& out) {
-  if (over_) return;
+  if (over_ || !fault_.ok()) return;
   switch (event.event_case()) {
     case ChatEvent::kText:
       Text(std::move(*event.mutable_text()->mutable_text()), out);
@@ -55,13 +60,80 @@ void AnswerFilter::Feed(ChatEvent event, Events& out) {
   }
 }
 
+void AnswerFilter::StartOver() {
+  AnswerFilter fresh(std::move(options_));
+  fresh.reasoning_tokens_ = reasoning_tokens_;
+  fresh.started_over_ = true;
+  *this = std::move(fresh);
+}
+
 void AnswerFilter::Text(std::string text, Events& out) {
   if (text.empty()) return;
   has_text_ = true;
   CloseReasoning(out);
-  held_ += text;
+  if (!calls_) return Content(text, out);
+  ToolCallParser::Pieces pieces;
+  calls_->Feed(text, pieces);
+  TakePieces(pieces, out);
+  if (!over_ && fault_.ok() && calls_->over()) over_ = FinishReason::FINISH_REASON_TOOL_CALLS;
+}
+
+void AnswerFilter::TakePieces(const ToolCallParser::Pieces& pieces, Events& out) {
+  for (const auto& piece : pieces) {
+    if (over_) return;
+    switch (piece.kind) {
+      case ToolCallParser::Piece::Kind::kText:
+        Content(piece.text, out);
+        break;
+      case ToolCallParser::Piece::Kind::kBegin:
+        BeginCall(piece.text, out);
+        break;
+      case ToolCallParser::Piece::Kind::kArguments:
+        CallArguments(piece.text, out);
+        break;
+      case ToolCallParser::Piece::Kind::kEnd:
+        break;
+    }
+  }
+  if (!over_) fault_ = calls_->fault();
+}
+
+void AnswerFilter::BeginCall(const std::string& name, Events& out) {
+  // A stop sequence does not reach from the text into a call.
+  const std::string rest = std::exchange(held_, "");
+  Emit(rest, out);
+  if (over_ || WithinLimit(name).size() < name.size()) return;
+  text_tokens_.Add(name);
+  auto& call = *out.emplace_back().mutable_tool_call();
+  call.set_index(++call_);
+  call.set_id(options_.new_call_id());
+  call.set_name(name);
+}
+
+void AnswerFilter::CallArguments(absl::string_view arguments, Events& out) {
+  arguments = WithinLimit(arguments);
+  if (arguments.empty()) return;
+  text_tokens_.Add(arguments);
+  if (!out.empty() && out.back().has_tool_call()) {
+    out.back().mutable_tool_call()->mutable_arguments()->append(arguments.data(), arguments.size());
+    return;
+  }
+  auto& call = *out.emplace_back().mutable_tool_call();
+  call.set_index(call_);
+  call.set_arguments(std::string(arguments));
+}
+
+void AnswerFilter::Content(absl::string_view text, Events& out) {
+  held_.append(text.data(), text.size());
+  // Of several, the one that is complete first; of those that end together, the longest. So chunks make no difference.
   size_t stop_at = std::string::npos;
-  for (const std::string& stop : options_.stop) stop_at = std::min(stop_at, held_.find(stop));
+  size_t stop_end = std::string::npos;
+  for (const std::string& stop : options_.stop) {
+    const size_t at = held_.find(stop);
+    if (at == std::string::npos || at + stop.size() > stop_end) continue;
+    stop_at = at + stop.size() < stop_end ? at : std::min(stop_at, at);
+    stop_end = at + stop.size();
+  }
   if (stop_at != std::string::npos) {
     const std::string before = held_.substr(0, stop_at);
     held_.clear();
@@ -87,14 +159,16 @@ size_t AnswerFilter::HeldBack() const {
   return longest;
 }
 
+// As much of the text as the limit lets through; the answer is over if that is not all.
+absl::string_view AnswerFilter::WithinLimit(absl::string_view text) {
+  if (!options_.max_output_tokens) return text;
+  const size_t within = text_tokens_.BytesWithin(text, *options_.max_output_tokens);
+  if (within < text.size()) over_ = FinishReason::FINISH_REASON_LENGTH;
+  return text.substr(0, within);
+}
+
 void AnswerFilter::Emit(absl::string_view text, Events& out) {
-  if (options_.max_output_tokens) {
-    const size_t within = text_tokens_.BytesWithin(text, *options_.max_output_tokens);
-    if (within < text.size()) {
-      text = text.substr(0, within);
-      over_ = FinishReason::FINISH_REASON_LENGTH;
-    }
-  }
+  text = WithinLimit(text);
   if (text.empty()) return;
   text_tokens_.Add(text);
   out.emplace_back().mutable_text()->set_text(std::string(text));
@@ -135,7 +209,26 @@ void AnswerFilter::CloseReasoning(Events& out) {
   Inject(MarksOf(options_.format).close, out);
 }
 
-void AnswerFilter::Finish(FinishReason platform, int64_t prompt_tokens, Events& out) {
+// @return why the answer ends, as far as calls have a say in it
+FinishReason AnswerFilter::FinishTools(FinishReason platform, Events& out) {
+  const bool whole =
+      platform != FinishReason::FINISH_REASON_LENGTH && platform != FinishReason::FINISH_REASON_CONTENT_FILTER;
+  ToolCallParser::Pieces pieces;
+  calls_->Finish(/*truncated=*/!whole, pieces);
+  TakePieces(pieces, out);
+  if (!whole || over_ || !fault_.ok() || !refusal_.empty()) return platform;
+  if (call_ >= 0) return FinishReason::FINISH_REASON_TOOL_CALLS;
+  if (options_.tools->required()) {
+    fault_ = MakeError(Reason::REASON_UPSTREAM_CHANGED,
+                       "the model answered without the tool call that `tool_choice` asks for",
+                       {.cause = "tool_call_missing"});
+  }
+  return platform;
+}
+
+absl::Status AnswerFilter::Finish(FinishReason platform, int64_t prompt_tokens, Events& out) {
+  if (calls_ && !over_ && fault_.ok()) platform = FinishTools(platform, out);
+  if (!fault_.ok()) return fault_;
   if (!over_) {
     const std::string rest = std::exchange(held_, "");
     Emit(rest, out);
@@ -150,7 +243,7 @@ void AnswerFilter::Finish(FinishReason platform, int64_t prompt_tokens, Events& 
   const int64_t reasoning = reasoning_tokens_.tokens();
   const int64_t completion = std::max<int64_t>(text_tokens_.tokens() + reasoning, 1);
   // A platform's total is that of the whole answer, so it says nothing about one that was cut short here.
-  if (measured_.total_tokens() > 0 && !over_) {
+  if (measured_.total_tokens() > 0 && !over_ && !started_over_) {
     usage = measured_;
     if (usage.prompt_tokens() == 0 && usage.completion_tokens() == 0) {
       usage.set_prompt_tokens(std::min(prompt_tokens, usage.total_tokens() - 1));
@@ -166,6 +259,7 @@ void AnswerFilter::Finish(FinishReason platform, int64_t prompt_tokens, Events& 
     usage.set_source(Usage::SOURCE_ESTIMATED);
   }
   out.emplace_back().mutable_finished()->set_reason(over_.value_or(platform));
+  return absl::OkStatus();
 }
 
 }  // namespace switchyard

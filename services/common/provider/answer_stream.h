@@ -13,6 +13,11 @@
 namespace switchyard {
 
 /// What a platform makes of its own bytes. Pure: bytes in, events out; any chunking gives the same.
+///
+/// Errors in an answer mean the same on every platform: what is no frame, and a code or word that is not in the
+/// platform's table, is UPSTREAM_CHANGED (not understood); trouble that the platform names, or tells without a code, is
+/// UPSTREAM_BROKEN (ended early) after some content, and UPSTREAM_UNAVAILABLE where nothing can have been generated; a
+/// stream without its end is UPSTREAM_BROKEN; what concerns the account or the request keeps its reason.
 class AnswerDecoder {
  public:
   virtual ~AnswerDecoder() = default;

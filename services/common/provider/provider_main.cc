@@ -23,12 +23,15 @@ class Running final : public RunningProgram {
  public:
   static absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const ProviderProgram& spec, const Config& config) {
     auto self = std::make_unique<Running>();
+    auto identity = MeshIdentityFrom(config, SystemClock::Get());
+    if (!identity.ok()) return identity.status();
+    self->identity_ = *std::move(identity);
     auto http = MakeHttpClient(HttpClientOptionsFrom(config));
     if (!http.ok()) return http.status();
     self->http_ = *std::move(http);
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
-    self->sessions_ = std::make_unique<SessionClient>(MakeChannel(config.SessionTarget()));
-    self->signing_ = std::make_unique<SigningClient>(MakeChannel(config.signing.target));
+    self->sessions_ = std::make_unique<SessionClient>(MakeChannel(config.SessionTarget(), self->identity_.get()));
+    self->signing_ = std::make_unique<SigningClient>(MakeChannel(config.signing.target, self->identity_.get()));
     ChatService::Options options;
     options.reasoning_format = ReasoningFormatOf(config);
     options.ignore_unsupported = config.server.ignore_unsupported;
@@ -38,7 +41,7 @@ class Running final : public RunningProgram {
                                       options);
     self->chat_->Add(spec.make(config, {*self->http_, *self->signing_, SystemClock::Get(), SystemRandom::Get()}));
     auto host = ServerHost::Start(
-        {.listen = config.providers.at(spec.platform).listen, .reflection = config.reflection}, {self->chat_.get()});
+        HostOptionsFrom(config, config.providers.at(spec.platform).listen, self->identity_.get()), {self->chat_.get()});
     if (!host.ok()) return host.status();
     self->host_ = *std::move(host);
     self->chat_->StartCleanUps();
@@ -64,6 +67,7 @@ class Running final : public RunningProgram {
   }
 
  private:
+  std::unique_ptr<MeshIdentity> identity_;
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<SessionClient> sessions_;
   std::unique_ptr<SigningClient> signing_;

@@ -3,8 +3,12 @@
 #include <algorithm>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "services/common/provider/prompt.h"
 #include "services/common/status/reason.h"
+#include "services/common/text/utf8.h"
+#include "services/common/tools/tool_set.h"
 
 namespace switchyard {
 namespace {
@@ -12,7 +16,6 @@ namespace {
 using chat::v1::ChatRequest;
 using chat::v1::ContentPart;
 using chat::v1::Message;
-using chat::v1::ResponseFormat;
 using chat::v1::Role;
 
 constexpr int kMaxStops = 4;
@@ -34,6 +37,18 @@ absl::Status InRange(const char* field, bool present, double value, double low, 
   return Invalid(field, absl::StrCat("must be from ", low, " to ", high));
 }
 
+absl::Status ValidateFile(const chat::v1::File& file, const std::string& part) {
+  switch (file.source_case()) {
+    case chat::v1::File::kFileId:
+      return Unsupported(absl::StrCat(part, ".file.file_id"),
+                         "no files are stored here: send the file itself, as file_data");
+    case chat::v1::File::SOURCE_NOT_SET:
+      return Invalid(absl::StrCat(part, ".file.file_data"), "is missing");
+    default:
+      return absl::OkStatus();  // what it is, is looked at once it is here
+  }
+}
+
 absl::Status ValidateMessage(const Message& message, int index, const ModelEntry& model) {
   const std::string at = absl::StrCat("messages[", index, "]");
   if (message.role() == Role::ROLE_UNSPECIFIED) return Invalid(absl::StrCat(at, ".role"), "is missing");
@@ -47,12 +62,16 @@ absl::Status ValidateMessage(const Message& message, int index, const ModelEntry
     const std::string part = absl::StrCat(at, ".content[", i, "]");
     switch (message.parts(i).part_case()) {
       case ContentPart::kText:
+        // Some platforms take a prompt in a URL, and none shows such a character.
+        if (absl::StrContains(message.parts(i).text(), '\0')) return Invalid(part, "holds a NUL character");
         break;
       case ContentPart::kImage:
         if (model.images && message.role() == Role::ROLE_USER) break;
         return Unsupported(part, "images are not supported by this model");
       case ContentPart::kFile:
-        return Unsupported(part, "files are not supported by this model");
+        if (auto status = ValidateFile(message.parts(i).file(), part); !status.ok()) return status;
+        if (message.role() == Role::ROLE_USER) break;
+        return Unsupported(part, "files are taken in messages of the user alone");
       case ContentPart::kAudio:
         return Unsupported(part, "audio is not supported by this model");
       case ContentPart::PART_NOT_SET:
@@ -69,8 +88,9 @@ absl::Status ValidateMessages(const ChatRequest& request, const ModelEntry& mode
     const Message& message = request.messages(i);
     if (auto status = ValidateMessage(message, i, model); !status.ok()) return status;
     if (message.role() != Role::ROLE_USER) continue;
-    has_user_text |= std::any_of(message.parts().begin(), message.parts().end(),
-                                 [](const ContentPart& part) { return !part.text().empty() || part.has_image(); });
+    has_user_text |= std::any_of(message.parts().begin(), message.parts().end(), [](const ContentPart& part) {
+      return part.has_image() || part.has_file() || !CleanText(part.text()).empty();
+    });
   }
   if (!has_user_text) return Invalid("messages", "must hold at least one message of the user with some content");
   return absl::OkStatus();
@@ -96,15 +116,6 @@ absl::Status ValidateStops(const ChatRequest& request) {
 }
 
 absl::Status ValidateSupport(const ChatRequest& request, bool ignore) {
-  // Tools and enforced formats change what the answer is; ignoring them silently would give a wrong one, so these two
-  // are refused even where unsupported fields are ignored.
-  if (request.tools_size() > 0 && request.tool_choice().mode() != chat::v1::ToolChoice::MODE_NONE) {
-    return Unsupported("tools", "tool calls are not supported yet");
-  }
-  const auto format = request.response_format().kind();
-  if (format != ResponseFormat::KIND_UNSPECIFIED && format != ResponseFormat::KIND_TEXT) {
-    return Unsupported("response_format", "only the type \"text\" is supported yet");
-  }
   if (ignore) return absl::OkStatus();
   for (const auto& unsupported : request.unsupported()) return Unsupported(unsupported.field(), unsupported.why());
   return absl::OkStatus();
@@ -116,7 +127,7 @@ absl::StatusOr<const ModelEntry*> ResolveModel(const ChatRequest& request) {
   if (request.model().empty()) return Invalid("model", "is missing");
   if (const ModelEntry* model = FindModel(request.model())) return model;
   return MakeError(Reason::REASON_MODEL_NOT_FOUND,
-                   absl::StrCat("The model '", request.model().substr(0, 100),
+                   absl::StrCat("The model '", CleanQuote(request.model(), 100),
                                 "' does not exist here. GET /v1/models lists those that do."),
                    {.field = "model"});
 }
@@ -129,6 +140,7 @@ absl::Status ValidateRequest(const ChatRequest& request, const ModelEntry& model
   if (request.has_max_output_tokens() && request.max_output_tokens() < 1) {
     return Invalid("max_completion_tokens", "must be at least 1");
   }
+  if (auto status = ValidateTools(request); !status.ok()) return status;
   if (request.metadata_size() > kMaxMetadata) return Invalid("metadata", "may hold at most 16 entries");
   return ValidateSupport(request, ignore_unsupported);
 }

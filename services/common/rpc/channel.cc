@@ -1,5 +1,6 @@
 #include "services/common/rpc/channel.h"
 
+#include "absl/strings/match.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/security/credentials.h"
@@ -38,9 +39,15 @@ void KeepCallbackThreads() {
   (void)kept;
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target) {
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity) {
   KeepCallbackThreads();
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), ChannelSettings());
+  grpc::ChannelArguments arguments = ChannelSettings();
+  if (identity == nullptr || absl::StartsWith(target, "unix:"))
+    return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  // A replica that says it is about to stop gets no new calls.
+  arguments.SetServiceConfigJSON(
+      R"({"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}})");
+  return grpc::CreateCustomChannel(target, identity->Client(), arguments);
 }
 
 }  // namespace switchyard

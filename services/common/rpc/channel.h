@@ -6,6 +6,7 @@
 
 #include "grpcpp/channel.h"
 #include "grpcpp/support/channel_arguments.h"
+#include "services/common/tls/mesh_identity.h"
 
 namespace switchyard {
 
@@ -13,8 +14,10 @@ namespace switchyard {
 /// gRPC 1.51, see ARCHITECTURE.md, "Mesh settings".
 grpc::ChannelArguments ChannelSettings();
 
-/// A channel in the clear to a loopback address or Unix socket ("127.0.0.1:8021", "unix:/run/x.sock"); connects lazily.
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target);
+/// A channel to a loopback address or Unix socket ("127.0.0.1:8021", "unix:/run/x.sock") or, with an identity, to
+/// anywhere ("dns:///switchyard-session:8012"): calls go round all the addresses of the name. Connects lazily.
+/// @param identity for mutual TLS; nullptr: in the clear. A Unix socket is always in the clear.
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity = nullptr);
 
 /// Called by everything that makes a server or a channel. gRPC's callback threads come with the first of those and are
 /// joined with the last one, which may go on one of these very threads: gRPC 1.51 does not survive that. A server that

@@ -63,7 +63,7 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions 
   int port = -1;
   const bool unix_socket = absl::StartsWith(options.listen, kUnixPrefix);
   if (!options.listen.empty()) {
-    if (!IsLocalAddress(options.listen)) {
+    if (options.identity == nullptr && !IsLocalAddress(options.listen)) {
       return absl::InvalidArgumentError(
           absl::StrCat(options.listen,
                        ": gRPC is served without mutual TLS, so only loopback addresses and Unix sockets are allowed"));
@@ -76,7 +76,9 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions 
       }
       unlink(host->socket_path_.c_str());  // left behind by a process that was killed
     }
-    builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+    const bool clear = options.identity == nullptr || unix_socket;
+    builder.AddListeningPort(
+        options.listen, clear ? grpc::InsecureServerCredentials() : options.identity->Server(options.rules), &port);
   }
 
   // The socket is made with the process's umask; nobody else may connect even for the moment before chmod.

@@ -14,6 +14,7 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server.h"
+#include "services/common/tls/mesh_identity.h"
 
 namespace switchyard {
 
@@ -21,13 +22,16 @@ struct ServerHostOptions {
   // "127.0.0.1:8021", "[::1]:0" or "unix:/path"; empty: in-process only. A Unix socket gets mode 0600.
   std::string listen;
   bool reflection = true;
+  // For mutual TLS; nullptr: in the clear, and only where no other machine comes. A Unix socket is always in the clear.
+  const MeshIdentity* identity = nullptr;
+  std::vector<CallRule> rules = {};  // with an identity: who may call what
 };
 
 /// Thread-safe. The services outlive it.
 class ServerHost {
  public:
-  /// ALREADY_EXISTS if the address is in use, INVALID_ARGUMENT if it is not a loopback address or Unix socket:
-  /// there is no mutual TLS, so nothing may be reachable from outside.
+  /// ALREADY_EXISTS if the address is in use, INVALID_ARGUMENT if it is not a loopback address or Unix socket and there
+  /// is no identity.
   static absl::StatusOr<std::unique_ptr<ServerHost>> Start(ServerHostOptions options,
                                                            std::vector<grpc::Service*> services);
   ~ServerHost();

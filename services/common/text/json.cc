@@ -1,5 +1,6 @@
 #include "services/common/text/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <utility>
@@ -8,7 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "boost/json/basic_parser_impl.hpp"
-#include "boost/json/parse.hpp"
+#include "boost/json/parser.hpp"
 #include "services/common/status/reason.h"
 #include "services/common/text/utf8.h"
 #include "services/common/text/views.h"
@@ -48,10 +49,13 @@ struct DuplicateFinder {
   }
   bool on_key(view part, size_t, error_code& error) {
     key.append(part.data(), part.size());
-    const bool fresh = keys.back().insert(std::exchange(key, "")).second;
-    if (!fresh) error = json::error::syntax;
-    duplicate |= !fresh;
-    return fresh;
+    if (!keys.back().insert(key).second) {
+      error = json::error::syntax;
+      duplicate = std::move(key);
+      return false;
+    }
+    key.clear();
+    return true;
   }
   bool on_string_part(view, size_t, error_code&) { return true; }
   bool on_string(view, size_t, error_code&) { return true; }
@@ -66,37 +70,61 @@ struct DuplicateFinder {
 
   std::vector<std::set<std::string>> keys;
   std::string key;
-  bool duplicate = false;
+  std::optional<std::string> duplicate;
 };
 
-bool HasDuplicateKeys(absl::string_view text) {
+std::optional<std::string> DuplicateKey(absl::string_view text) {
   json::parse_options options;
   options.max_depth = kMaxDepth;
   json::basic_parser<DuplicateFinder> parser(options);
   json::error_code error;
   parser.write_some(false, text.data(), text.size(), error);
-  return parser.handler().duplicate;
+  return std::move(parser.handler().duplicate);
+}
+
+std::string At(absl::string_view text, size_t offset) {
+  const absl::string_view before = text.substr(0, offset);
+  const size_t newline = before.rfind('\n');
+  const absl::string_view line = newline == absl::string_view::npos ? before : before.substr(newline + 1);
+  return absl::StrCat(" at line ", 1 + std::count(before.begin(), before.end(), '\n'), ", column ",
+                      1 + CountCodePoints(line));
+}
+
+// What there is to say of an error of the parser, which stopped at `offset`.
+std::string FaultOf(const json::error_code& error, absl::string_view text, size_t offset) {
+  if (error == json::error::too_deep) return absl::StrCat("it is nested deeper than ", kMaxDepth, " levels");
+  if (error == json::error::incomplete) return "it ends too early";
+  std::string what = "it is not well-formed";
+  if (error == json::error::extra_data) what = "there is something after its end";
+  if (error == json::error::illegal_leading_surrogate || error == json::error::illegal_trailing_surrogate)
+    what = "there is half of a surrogate pair";
+  return what + At(text, offset);
 }
 
 }  // namespace
 
 absl::StatusOr<json::value> ParseJson(absl::string_view text, bool unique_keys) {
-  if (!IsValidUtf8(text)) return absl::InvalidArgumentError("it is not valid UTF-8");
+  constexpr int64_t kQuotedKey = 64;
   json::parse_options options;
   options.max_depth = kMaxDepth;
   json::error_code error;
   json::value value;
   try {
-    value = json::parse(json::string_view(text.data(), text.size()), error, {}, options);
+    json::parser parser({}, options);
+    const size_t offset = parser.write_some(text.data(), text.size(), error);
+    if (!error && offset < text.size()) error = json::error::extra_data;
+    // The parser takes no invalid UTF-8 either; it only does not say so.
+    if (error && !IsValidUtf8(text)) return absl::InvalidArgumentError("it is not valid UTF-8");
+    if (error) return absl::InvalidArgumentError(FaultOf(error, text, offset));
+    value = parser.release();
   } catch (const std::exception&) {
     return absl::InvalidArgumentError("it is too large");
   }
-  if (error == json::error::too_deep)
-    return absl::InvalidArgumentError(absl::StrCat("it is nested deeper than ", kMaxDepth, " levels"));
-  if (error == json::error::incomplete) return absl::InvalidArgumentError("it ends too early");
-  if (error == json::error::extra_data) return absl::InvalidArgumentError("there is something after its end");
-  if (error) return absl::InvalidArgumentError("it is not well-formed");
-  if (unique_keys && HasDuplicateKeys(text)) return absl::InvalidArgumentError("an object names a key twice");
+  if (unique_keys) {
+    if (auto key = DuplicateKey(text))
+      return absl::InvalidArgumentError(
+          absl::StrCat("an object names the key '", CleanQuote(*key, kQuotedKey), "' twice"));
+  }
   return value;
 }
 

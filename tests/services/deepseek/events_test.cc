@@ -217,10 +217,10 @@ TEST(EventDecoder, WordsOfStatusAreNeverText) {
   EXPECT_EQ(outcome.text, "Hi FINISHED");
 }
 
-TEST(EventDecoder, GarbageBreaksTheAnswer) {
+TEST(EventDecoder, GarbageIsNotUnderstood) {
   for (const std::string garbage : {"{\"v\":", "hello", "{\"v\":NaN}", "[1]", "3", "{\"v\":\"a\"} x"}) {
     const Outcome outcome = Decode({absl::StrCat(kStart, "data: ", garbage, "\n\n", kEnd)});
-    EXPECT_EQ(ReasonOf(outcome.status), Reason::REASON_UPSTREAM_BROKEN) << garbage;
+    EXPECT_EQ(ReasonOf(outcome.status), Reason::REASON_UPSTREAM_CHANGED) << garbage;
     EXPECT_EQ(DetailOf(outcome.status).cause(), "protocol") << garbage;
     EXPECT_EQ(outcome.text, "Hi");
   }
@@ -279,14 +279,18 @@ TEST(EventDecoder, HintsThatEndTheTurn) {
   EXPECT_EQ(ReasonOf(Decode({hint("error", "rate_limit_reached")}).status), Reason::REASON_RATE_LIMITED);
   EXPECT_EQ(ReasonOf(Decode({hint("warning", "rate_limit_reached")}).status), Reason::REASON_RATE_LIMITED);
   EXPECT_EQ(ReasonOf(Decode({hint("error", "input_exceeds_limit")}).status), Reason::REASON_CONTEXT_TOO_LONG);
-  EXPECT_EQ(ReasonOf(Decode({hint("error", "other")}).status), Reason::REASON_UPSTREAM_UNAVAILABLE);
-  EXPECT_EQ(ReasonOf(Decode({absl::StrCat(kStart, hint("error", "other"))}).status), Reason::REASON_UPSTREAM_BROKEN);
+  EXPECT_EQ(ReasonOf(Decode({hint("error", "")}).status), Reason::REASON_UPSTREAM_UNAVAILABLE);
+  EXPECT_EQ(ReasonOf(Decode({absl::StrCat(kStart, hint("error", ""))}).status), Reason::REASON_UPSTREAM_BROKEN);
+  EXPECT_EQ(ReasonOf(Decode({hint("error", "other")}).status), Reason::REASON_UPSTREAM_CHANGED);
+  EXPECT_EQ(ReasonOf(Decode({absl::StrCat(kStart, hint("error", "other"))}).status), Reason::REASON_UPSTREAM_CHANGED);
 }
 
 TEST(EventDecoder, ErrorsAsData) {
   EXPECT_EQ(ReasonOf(Decode({"data: {\"code\":40003,\"msg\":\"x\"}\n\n"}).status), Reason::REASON_CREDENTIAL_EXPIRED);
   EXPECT_EQ(ReasonOf(Decode({"data: {\"code\":1001,\"msg\":\"x\"}\n\n"}).status), Reason::REASON_RATE_LIMITED);
   EXPECT_EQ(ReasonOf(Decode({"data: {\"error\":{\"message\":\"x\"}}\n\n"}).status), Reason::REASON_UPSTREAM_BROKEN);
+  EXPECT_EQ(ReasonOf(Decode({absl::StrCat(kStart, "data: {\"code\":50000,\"msg\":\"x\"}\n\n")}).status),
+            Reason::REASON_UPSTREAM_CHANGED);
   EXPECT_EQ(ReasonOf(Decode({"data: {\"error\":\"x\"}\n\n"}).status), Reason::REASON_UPSTREAM_BROKEN);
 }
 

@@ -281,6 +281,22 @@ TEST(EventDecoder, InvalidUtf8IsReplaced) {
   EXPECT_EQ(Decode(absl::StrCat(Event("CHUNK_DELTA", "{\"text\":\"a\xff z\"}"), kEnd)).text, "a\xEF\xBF\xBD z");
 }
 
+TEST(EventDecoder, AHeartbeatShowsThatATakenRequestIsWorkedOn) {
+  EventDecoder decoder;
+  std::vector<ChatEvent> events;
+  const auto progress = [&](const std::string& bytes) {
+    EXPECT_TRUE(decoder.Feed(bytes, events).ok());
+    return decoder.progress();
+  };
+  const std::string heartbeat = Event("SSE_HEARTBEAT", "{}");
+  EXPECT_EQ(progress(heartbeat), 0);
+  const int64_t taken = progress(Event("SSE_ACK", R"({"ack_client_meta":{"conversation_id":"7"}})"));
+  EXPECT_EQ(taken, 1);
+  EXPECT_EQ(progress(heartbeat), taken + 1);
+  EXPECT_EQ(progress(": a comment\n\n"), taken + 1);
+  EXPECT_TRUE(events.empty());
+}
+
 TEST(EventDecoder, ErrorsInsideAnAnswer) {
   const Outcome broken =
       Decode(absl::StrCat(Blocks(Text("b", "Hi")), Event("STREAM_MSG_ERROR", R"({"error_code":710020702})")));

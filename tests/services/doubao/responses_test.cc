@@ -39,7 +39,7 @@ TEST(CodeError, EveryCodeHasItsReason) {
     EXPECT_EQ(ReasonOf(CodeError(row.code, "", true, false)), Reason::REASON_CAPTCHA_PENDING);
   }
   EXPECT_EQ(ReasonOf(CodeError(710020702, "", false, true)), Reason::REASON_UPSTREAM_BROKEN);
-  EXPECT_EQ(ReasonOf(CodeError(1, "", false, true)), Reason::REASON_UPSTREAM_BROKEN);
+  EXPECT_EQ(ReasonOf(CodeError(1, "", false, true)), Reason::REASON_UPSTREAM_CHANGED);
   EXPECT_EQ(ReasonOf(CodeError(1, "登录已过期", false, false)), Reason::REASON_CREDENTIAL_EXPIRED);
   EXPECT_LT(CodeError(1, std::string(5000, 'x'), false, false).message().size(), 400u);
 }

@@ -65,12 +65,15 @@ TEST(Requests, TheNewestFormNamesTheModel) {
 
 TEST(Requests, DeletionAndUpload) {
   EXPECT_EQ(DeleteChat(TestSettings(), TestAccount(), kDeleteChat, "c").body, R"({"chat_id":"c"})");
-  const PromptImage image{"image/png", "bytes"};
-  const HttpRequest upload = Upload(TestSettings(), TestAccount(), image, 2, "B");
-  EXPECT_EQ(upload.headers.Get("content-type"), "multipart/form-data; boundary=B");
+  Attachment image;
+  image.filename = "image2.png";
+  image.media_type = "image/png";
+  image.bytes = "bytes";
+  const HttpRequest upload = Upload(TestSettings(), TestAccount(), image, "B");
+  EXPECT_EQ(upload.headers.Get("content-type"), "multipart/form-data; boundary=----WebKitFormBoundaryB");
   EXPECT_EQ(upload.body,
-            "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"image2.png\"\r\n"
-            "Content-Type: image/png\r\n\r\nbytes\r\n--B--\r\n");
+            "------WebKitFormBoundaryB\r\nContent-Disposition: form-data; name=\"file\"; filename=\"image2.png\"\r\n"
+            "Content-Type: image/png\r\n\r\nbytes\r\n------WebKitFormBoundaryB--\r\n");
 }
 
 TEST(MessageRef, IsTextAndBack) {

@@ -188,7 +188,9 @@ TEST(Errors, ByCodeAndWord) {
   using enum common::v1::Reason;
   const std::vector<Row> rows = {
       {"[TOO_MANY_REQUESTS]", REASON_RATE_LIMITED, REASON_RATE_LIMITED},
-      {"[SERVICE_BUSY]", REASON_UPSTREAM_UNAVAILABLE, REASON_UPSTREAM_BROKEN},
+      {"[SERVICE_BUSY]", REASON_UPSTREAM_CHANGED, REASON_UPSTREAM_CHANGED},
+      {R"({"type":"error","code":"SEARCH_FAILED","msg":"x"})", REASON_UPSTREAM_UNAVAILABLE, REASON_UPSTREAM_BROKEN},
+      {R"({"type":"error","code":"NEVER_SEEN","msg":"x"})", REASON_UPSTREAM_CHANGED, REASON_UPSTREAM_CHANGED},
       {R"({"type":"error","code":429,"msg":"x"})", REASON_RATE_LIMITED, REASON_RATE_LIMITED},
       {R"({"type":"error","code":"429","msg":"x"})", REASON_RATE_LIMITED, REASON_RATE_LIMITED},
       {R"({"type":"error","code":4001,"msg":"x"})", REASON_QUOTA_SPENT, REASON_QUOTA_SPENT},
@@ -196,7 +198,7 @@ TEST(Errors, ByCodeAndWord) {
       {R"({"type":"error"})", REASON_UPSTREAM_UNAVAILABLE, REASON_UPSTREAM_BROKEN},
       {R"({"msg":"x","code":4001})", REASON_QUOTA_SPENT, REASON_QUOTA_SPENT},
       {R"({"errCode":401,"errMsg":"x"})", REASON_CREDENTIAL_EXPIRED, REASON_CREDENTIAL_EXPIRED},
-      {R"({"errCode":7,"errMsg":"x"})", REASON_UPSTREAM_UNAVAILABLE, REASON_UPSTREAM_BROKEN},
+      {R"({"errCode":7,"errMsg":"x"})", REASON_UPSTREAM_CHANGED, REASON_UPSTREAM_CHANGED},
       {"{\"type\":", REASON_UPSTREAM_CHANGED, REASON_UPSTREAM_CHANGED},
       {"hello", REASON_UPSTREAM_CHANGED, REASON_UPSTREAM_CHANGED},
       {"[1,2]", REASON_UPSTREAM_CHANGED, REASON_UPSTREAM_CHANGED},

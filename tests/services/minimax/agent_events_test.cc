@@ -101,12 +101,21 @@ TEST(AgentDecoder, AFinishedChunkIsAnEndAndOneThatIsNotIsNone) {
   EXPECT_EQ(ReasonOf(Decode({Chunk("One")}).status), Reason::REASON_UPSTREAM_BROKEN);
 }
 
+TEST(AgentDecoder, WithinTheAnswerTroubleBreaksItAndTheRestKeepsItsReason) {
+  const auto late = [](const char* event) { return ReasonOf(Decode({Chunk("One"), event}).status); };
+  EXPECT_EQ(late("data:{\"type\":\"error\",\"message\":\"rpc timeout\"}\n\n"), Reason::REASON_UPSTREAM_BROKEN);
+  EXPECT_EQ(late("data:{\"base_resp\":{\"status_code\":77,\"status_msg\":\"new\"}}\n\n"),
+            Reason::REASON_UPSTREAM_CHANGED);
+  EXPECT_EQ(late("data:{\"base_resp\":{\"status_code\":30100}}\n\n"), Reason::REASON_QUOTA_SPENT);
+  EXPECT_EQ(late("data:nothing\n\n"), Reason::REASON_UPSTREAM_CHANGED);
+}
+
 TEST(AgentDecoder, ErrorsBeforeTheAnswerKeepTheirReason) {
   EXPECT_EQ(ReasonOf(Decode({"data:{\"base_resp\":{\"status_code\":30100}}\n\n"}).status), Reason::REASON_QUOTA_SPENT);
   EXPECT_EQ(ReasonOf(Decode({"data:{\"type\":\"error\",\"message\":\"rpc timeout\"}\n\n"}).status),
             Reason::REASON_UPSTREAM_UNAVAILABLE);
   EXPECT_EQ(ReasonOf(Decode({"event:error\ndata:{\"msg\":\"no credit\"}\n\n"}).status), Reason::REASON_QUOTA_SPENT);
-  EXPECT_EQ(ReasonOf(Decode({"data:nothing\n\n"}).status), Reason::REASON_UPSTREAM_BROKEN);
+  EXPECT_EQ(ReasonOf(Decode({"data:nothing\n\n"}).status), Reason::REASON_UPSTREAM_CHANGED);
   EXPECT_TRUE(Decode({"data:{\"type\":10}\n\n", Whole("ok", "stop")}).status.ok());
 }
 

@@ -57,6 +57,23 @@ TEST_F(AccountHealthTest, RetryAfterIsHonouredWithinASecondAndTenMinutes) {
   }
 }
 
+TEST_F(AccountHealthTest, APlatformMayHaveALongerCoolDown) {
+  const std::vector<std::pair<int64_t, absl::Duration>> cases = {
+      {1800, absl::Minutes(30)}, {0, absl::Seconds(1)}, {86'400, absl::Hours(1)}};
+  for (const auto& [asked, expected] : cases) {
+    AccountHealth health;
+    health.Apply(Limited(asked), kNow, random_, absl::Hours(1));
+    EXPECT_EQ(health.until(), kNow + expected) << asked;
+  }
+  absl::Time now = kNow;
+  for (int i = 0; i < 14; ++i) {
+    now = std::max(now, health_.until());
+    health_.Apply(Outcome(ReportOutcome::OUTCOME_RATE_LIMITED), now, random_, absl::Hours(1));
+  }
+  EXPECT_GT(health_.until() - now, absl::Minutes(50));
+  EXPECT_LE(health_.until() - now, absl::Hours(1));
+}
+
 TEST_F(AccountHealthTest, BackOffGrowsWithEveryLimitUpToTenMinutesAndIsResetBySuccess) {
   absl::Time now = kNow;
   absl::Duration last = absl::ZeroDuration();

@@ -237,6 +237,18 @@ TEST_F(AccountsTest, AnOpenFailureLeavesTheJournalAndADefiniteOneSettlesIt) {
   EXPECT_TRUE(store_.exchanging);
 }
 
+TEST_F(AccountsTest, HowLongALimitCanBeDependsOnThePlatform) {
+  config_.accounts.push_back({"metaso", "metaso", Secret("65f0c0ffee5eed0000000001-0f1e2d3c4b5a69788796a5b400000001")});
+  Start();
+  ReportOutcome limited;
+  limited.set_outcome(ReportOutcome::OUTCOME_RATE_LIMITED);
+  limited.mutable_retry_after()->set_seconds(7200);
+  for (const auto& [account, seconds] : {std::pair("kimi", 600), std::pair("metaso", 3600)}) {
+    accounts_->Report(account, limited, 0);
+    EXPECT_EQ(DetailOf(accounts_->WhyNot(account)).retry_after().seconds(), seconds) << account;
+  }
+}
+
 TEST_F(AccountsTest, ATokenInUseAgesAheadOfItsLead) {
   Commit(Fresh("t1", "second"), "first");
   store_.Answer();

@@ -78,6 +78,15 @@ TEST(EventDecoder, ACutIsNoEnd) {
   EXPECT_EQ(Decode({"data: {\"conversation_id\":\"c\",\"parts\":[],\"status\":\"init\"}\n\n"}), "||||upstream_broken");
   EXPECT_EQ(Decode({"data: {\"parts\":[\n\n"}), "||||upstream_changed");
 }
+TEST(EventDecoder, AnErrorOfAnUnknownCodeIsNotUnderstood) {
+  const auto failed = [](const std::string& error) {
+    return Decode({absl::StrCat("data: {\"parts\":[],\"status\":\"error\",\"error\":", error, "}\n\n")});
+  };
+  EXPECT_EQ(failed(R"({"error_code":10024,"err_msg":"generator exit"})"), "||||upstream_broken");
+  EXPECT_EQ(failed(R"({"err_msg":"no code"})"), "||||upstream_broken");
+  EXPECT_EQ(failed(R"({"error_code":19999,"err_msg":"something new"})"), "||||upstream_changed");
+  EXPECT_EQ(failed(R"({"error_code":429,"err_msg":"slow down"})"), "||||rate_limited");
+}
 TEST(EventDecoder, AnEnvelopeInPlaceOfAFrame) {
   EXPECT_EQ(Decode({"data: {\"status\":40103,\"message\":\"user needs login\"}\n\n"}), "||||credential_expired");
 }

@@ -234,12 +234,22 @@ std::string NamedEvents::Error(int64_t code, const std::string& message) {
   return Event("STREAM_ERROR", json::object{{"error_code", code}, {"error_msg", message}});
 }
 
-std::string ErrorStream(int64_t code, const std::string& message, bool verify, bool gateway) {
+std::string ErrorStream(int64_t code, const std::string& message, bool verify, bool gateway, bool older) {
+  json::object decision{{"type", "verify"}, {"region", "cn"}, {"verify_scene", "doubao_message_web"}};
+  if (older) {
+    json::object ext;
+    if (verify) ext["decision"] = json::serialize(decision);
+    json::object detail{{"code", code}, {"message", message}};
+    detail["ext"] = std::move(ext);
+    json::object data{{"code", code}, {"message", message}};
+    data["error_detail"] = std::move(detail);
+    const json::object frame{{"event_data", json::serialize(data)}, {"event_id", "0"}, {"event_type", 2005}};
+    return absl::StrCat("data: ", json::serialize(frame), "\n\n");
+  }
   json::object error;
   error["error_code"] = code;
   error["error_msg"] = message;
   if (verify) {
-    json::object decision{{"type", "verify"}, {"region", "cn"}, {"verify_scene", "doubao_message_web"}};
     json::object extra;
     extra["decision"] = std::move(decision);
     error["extra"] = std::move(extra);

@@ -33,6 +33,7 @@ class AnswerScript {
   /// An event with a piece of text whose data is `data`, which may be anything.
   virtual std::string RawPiece(const std::string& data) = 0;
   virtual std::string Error(int64_t code, const std::string& message) = 0;
+  virtual std::string Heartbeat() = 0;
 };
 
 class NamedEvents final : public AnswerScript {
@@ -45,6 +46,7 @@ class NamedEvents final : public AnswerScript {
   std::string Ending(const std::string& text) override;
   std::string RawPiece(const std::string& data) override { return RawEvent("CHUNK_DELTA", data); }
   std::string Error(int64_t code, const std::string& message) override;
+  std::string Heartbeat() override { return RawEvent("SSE_HEARTBEAT", "{}"); }
 
  private:
   std::string Event(const std::string& name, const boost::json::value& data);
@@ -59,7 +61,8 @@ class NamedEvents final : public AnswerScript {
   bool text_open_ = false;
 };
 
-/// An event stream that is nothing but an error: STREAM_ERROR, and gateway-error behind it where `gateway`.
-std::string ErrorStream(int64_t code, const std::string& message, bool verify, bool gateway);
+/// An event stream that is nothing but an error: STREAM_ERROR, and gateway-error behind it where `gateway`. In the
+/// `older` dialect an event of type 2005.
+std::string ErrorStream(int64_t code, const std::string& message, bool verify, bool gateway, bool older);
 
 }  // namespace simulator::doubao

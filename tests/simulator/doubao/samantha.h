@@ -23,6 +23,7 @@ class NumberedEvents final : public AnswerScript {
   std::string Ending(const std::string& text) override;
   std::string RawPiece(const std::string& data) override { return Line(data); }
   std::string Error(int64_t code, const std::string& message) override;
+  std::string Heartbeat() override { return Line(R"({"event_type":1})"); }
 
  private:
   std::string Line(const std::string& data) const;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
+#include "services/common/async/sleep.h"
 #include "tests/simulator/doubao/checks.h"
 #include "tests/simulator/doubao/samantha.h"
 
@@ -25,6 +26,7 @@ namespace {
 constexpr char kAccountPrefix[] = "d0ba";
 constexpr int64_t kExpired = 710012001, kUserInvalid = 710012000, kRateOrCheck = 710022004, kBadRequest = 710020202;
 constexpr size_t kOversized = 3 * 1024 * 1024;
+constexpr int kHeartbeatMs = 200;
 
 /// A fault that is an error at the start of the stream.
 struct ErrorFault {
@@ -52,6 +54,7 @@ constexpr ErrorFault kErrorFaults[] = {
 struct Server::Call {
   HttpServerRequest& request;
   HttpResponder& responder;
+  bool older = false;  // the older dialect
   Parameters query = {};
   std::string account = {};
   json::value body = {};
@@ -67,6 +70,14 @@ struct Server::Call {
   }
 };
 
+FaultsByDialect Server::Faults() const {
+  std::set<std::string> both = {"cut",      "reset",     "stall",      "unfinished",   "empty",    "garbage",
+                                "bad_utf8", "oversized", "late_error", "late_unknown", "expired",  "http_401",
+                                "http_403", "http_429",  "http_500",   "html",         "not_json", "redirect"};
+  for (const ErrorFault& row : kErrorFaults) both.insert(row.fault);
+  return {{"a", both}, {"b", both}};
+}
+
 std::string Server::Credential(int number) const { return absl::StrFormat("%s%028x", kAccountPrefix, number); }
 
 void Server::Reset() {
@@ -76,7 +87,7 @@ void Server::Reset() {
 }
 
 asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& request, HttpResponder& responder) {
-  Call call{request, responder};
+  Call call{request, responder, path == "/samantha/chat/completion"};
   journal_.Count("requests");
   journal_.Count(path);
   call.query = ReadQuery(request.query);
@@ -113,7 +124,7 @@ asio::awaitable<bool> Server::RefuseAccount(Call& call) {
     call.account = session->second;
   } else {
     journal_.Refuse("session");
-    co_await call.Send(200, "text/event-stream", ErrorStream(kUserInvalid, "user invalid", false, true));
+    co_await call.Send(200, "text/event-stream", ErrorStream(kUserInvalid, "user invalid", false, true, call.older));
     co_return true;
   }
   if (const std::string wrong = WrongQuery(call.query); !wrong.empty()) {
@@ -131,7 +142,7 @@ asio::awaitable<bool> Server::RefuseAccount(Call& call) {
   }
   if (!changed) co_return false;
   journal_.Violate("an account came from another device");
-  co_await call.Send(200, "text/event-stream", ErrorStream(kRateOrCheck, "rate limited", true, false));
+  co_await call.Send(200, "text/event-stream", ErrorStream(kRateOrCheck, "rate limited", true, false, call.older));
   co_return true;
 }
 
@@ -289,7 +300,8 @@ asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
   for (const ErrorFault& row : kErrorFaults) {
     if (fault != row.fault) continue;
     journal_.Refuse(fault);
-    co_await call.Send(200, "text/event-stream", ErrorStream(row.code, row.message, row.verify, row.gateway));
+    co_await call.Send(200, "text/event-stream",
+                       ErrorStream(row.code, row.message, row.verify, row.gateway, call.older));
     co_return true;
   }
   if (fault == "expired") {
@@ -326,6 +338,10 @@ asio::awaitable<void> Server::Stream(Call& call, const Script& script, const std
   for (const std::string& thought : answer.Thoughts()) {
     if (alive) alive = co_await body.Write(thought);
   }
+  for (int silent_ms = script.Number("silence_ms", 0); alive && silent_ms > 0; silent_ms -= kHeartbeatMs) {
+    co_await switchyard::Sleep(call.responder.scope(), absl::Milliseconds(kHeartbeatMs));
+    alive = co_await body.Write(answer.Heartbeat());
+  }
   std::string text;
   for (size_t i = 0; alive && i < pieces.size(); ++i) {
     alive = co_await body.BeforePiece(i);
@@ -333,10 +349,11 @@ asio::awaitable<void> Server::Stream(Call& call, const Script& script, const std
     text += pieces[i];
     std::string event = answer.Piece(pieces[i]);
     if (body.Now("garbage", i)) event = answer.RawPiece("{\"text\":");
-    if (body.Now("bad_utf8", i)) event = answer.RawPiece("{\"text\":\" \xFF\"}");
+    if (body.Now("bad_utf8", i)) event = answer.Piece(" \xFF");
     if (body.Now("oversized", i))
       event = answer.RawPiece(absl::StrCat("{\"text\":\"", std::string(kOversized, 'x'), "\"}"));
     if (body.Now("late_error", i)) event = answer.Error(710020702, "stream error");
+    if (body.Now("late_unknown", i)) event = answer.Error(710099999, "something new");
     alive = co_await body.Write(std::move(event));
   }
   if (alive) alive = co_await body.BeforeEnd(pieces.size());

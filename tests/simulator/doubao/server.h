@@ -4,11 +4,12 @@
 // "d0ba".
 //
 // Script, besides what every platform knows: crlf=1 (CRLF line ends), oneline=1 (an event on one line), blocks=1 (no
-// CHUNK_DELTA), numeric=1 (ids as numbers), search=1, image=1, comments=1.
+// CHUNK_DELTA), numeric=1 (ids as numbers), search=1, image=1, comments=1,
+// silence_ms=N (heartbeats alone for so long, every 200 ms, before the first piece).
 // Faults: cut, reset, stall, unfinished (a proper end of the body without SSE_REPLY_END), empty, garbage, bad_utf8,
-// oversized, late_error (710020702 inside the answer); before the answer: expired, user_invalid, guest, rate,
-// shark (710022002), captcha, punished, region, error (710020702), unknown (a code that nobody knows), http_401,
-// http_403, http_429, http_500, html, not_json, redirect.
+// oversized, late_error (710020702 inside the answer), late_unknown (a code that nobody knows inside it); before the
+// answer: expired, user_invalid, guest, rate, shark (710022002), captcha, punished, region, error (710020702), unknown
+// (a code that nobody knows), http_401, http_403, http_429, http_500, html, not_json, redirect.
 //
 // Thread-safe.
 #pragma once
@@ -34,6 +35,7 @@ class Server final : public Platform {
   std::string Credential(int number) const override;
   boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request,
                                      switchyard::HttpResponder& responder) override;
+  FaultsByDialect Faults() const override;
   boost::json::object State() const override { return journal_.State(); }
   void Reset() override;
   void Plan(const std::string& account, Script script, int times) override {

@@ -9,6 +9,7 @@
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
 #include "tests/simulator/kimi/frames.h"
+#include "tests/simulator/multipart.h"
 
 namespace simulator::kimi {
 
@@ -146,14 +147,20 @@ asio::awaitable<void> Server::Refresh(Call& call) {
 }
 
 asio::awaitable<void> Server::Upload(Call& call) {
-  const std::string& body = call.request.body;
-  const absl::string_view type = call.request.headers.Get("content-type");
-  const size_t at = type.find("boundary=");
-  const std::string boundary = at == absl::string_view::npos ? "" : "--" + std::string(type.substr(at + 9));
-  if (boundary.empty() || !absl::StartsWith(body, boundary + "\r\n") || !absl::EndsWith(body, boundary + "--\r\n") ||
-      !absl::StrContains(body, "name=\"file\"; filename=\"")) {
-    journal_.Violate("an upload that is no form with one file");
+  std::string why;
+  const std::vector<FormPart> form = ReadForm(call.request, why);
+  if (why.empty() && (form.size() != 1 || form[0].name != "file" || !form[0].is_file)) why = "a form without one file";
+  if (why.empty()) why = FileFault(form[0]);
+  if (!why.empty()) {
+    journal_.Violate("upload: " + why);
     co_await call.Json(400, ErrorObject("invalid_argument"));
+    co_return;
+  }
+  const std::string fault = journal_.Peek(call.token.account).fault();
+  if (absl::StartsWith(fault, "upload_")) {
+    journal_.Take(call.token.account, "");
+    const bool quota = fault == "upload_quota";
+    co_await call.Json(quota ? 429 : 400, ErrorObject(quota ? "resource_exhausted" : "invalid_argument"));
     co_return;
   }
   const std::string id = "file-" + NextId();
@@ -161,7 +168,8 @@ asio::awaitable<void> Server::Upload(Call& call) {
     absl::MutexLock lock(&mutex_);
     files_[id] = call.token.account;
   }
-  const json::object reply{{"file", json::object{{"id", id}, {"type", "FILE_TYPE_IMAGE"}}}};
+  const json::object file{{"id", id}, {"type", IsImageType(form[0].type) ? "FILE_TYPE_IMAGE" : "FILE_TYPE_DOCUMENT"}};
+  const json::object reply{{"file", file}};
   co_await call.Json(200, reply);
 }
 

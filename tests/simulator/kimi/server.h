@@ -7,7 +7,8 @@
 //
 // Faults: in the stream cut, reset, stall, empty, garbage (an unknown flag), not_json, bad_utf8, oversized (a length),
 // late_error (behind `done`), content_filter (an exception behind the first pieces), filter_early; in place of it
-// expired, banned, forbidden, rate, quota, error, no_form; http_429, http_500, html, captcha.
+// expired, banned, forbidden, rate, quota, error, no_form; http_429, http_500, html, captcha; of an upload, by plan
+// alone, upload_quota.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,12 @@ class Server final : public Platform {
   std::string Credential(int number) const override;
   boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request,
                                      switchyard::HttpResponder& responder) override;
+  FaultsByDialect Faults() const override {
+    return {{"connect", {"cut",      "reset",     "stall",      "empty",          "garbage",      "not_json",
+                         "bad_utf8", "oversized", "late_error", "content_filter", "filter_early", "expired",
+                         "banned",   "forbidden", "rate",       "quota",          "error",        "no_form",
+                         "http_429", "http_500",  "html",       "captcha",        "refresh_401"}}};
+  }
   boost::json::object State() const override { return journal_.State(); }
   void Reset() override;
   void Plan(const std::string& account, Script script, int times) override {

@@ -31,6 +31,15 @@ constexpr char kChallenge[] =
 
 }  // namespace
 
+FaultsByDialect Server::Faults() const {
+  const std::set<std::string> both = {
+      "cut",         "reset",         "stall",     "empty",    "garbage",  "bad_utf8",  "oversized", "error",
+      "word",        "error_unknown", "envelope",  "rate",     "quota",    "anonymous", "expired",   "code",
+      "redirect",    "captcha",       "http_403",  "http_429", "http_500", "html",      "not_json",  "no_id",
+      "stale_token", "page_captcha",  "page_bare", "page_429", "page_500"};
+  return {{"a", both}, {"b", both}};
+}
+
 std::string Server::Credential(int number) const { return absl::StrCat(Uid(number), "-", Sid(number)); }
 
 void Server::Reset() {

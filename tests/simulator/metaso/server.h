@@ -5,11 +5,11 @@
 // behind the text), space=1 ("data: "), crlf=1, comments=1 (heartbeats, comments and empty events between the events).
 //
 // Faults (script: fault=NAME): in the stream cut, reset, stall, empty, garbage, bad_utf8, oversized, error (an error
-// event), word (a word in brackets), envelope (an envelope as an event), rate, quota, anonymous (rate,
-// and my-info knows nobody); in place of it, at the session
-// or, with where=search, at the search: expired, code (an unknown error), redirect, captcha (HTTP 200), http_403,
-// http_429, http_500, html, not_json, no_id; stale_token (a page's token that was used before is refused); by plan
-// alone, in place of the page: page_captcha, page_bare (no token in it), page_429, page_500.
+// event), error_unknown (one of a code that nobody knows), word (a word in brackets that nobody knows), envelope (an
+// envelope as an event), rate, quota, anonymous (rate, and my-info knows nobody); in place of it, at the session or,
+// with where=search, at the search: expired, code (an unknown error), redirect, captcha (HTTP 200), http_403, http_429,
+// http_500, html, not_json, no_id; stale_token (a page's token that was used before is refused); by plan alone, in
+// place of the page: page_captcha, page_bare (no token in it), page_429, page_500.
 //
 // Thread-safe.
 #pragma once
@@ -36,6 +36,7 @@ class Server final : public Platform {
   std::string Credential(int number) const override;
   boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request,
                                      switchyard::HttpResponder& responder) override;
+  FaultsByDialect Faults() const override;
   boost::json::object State() const override { return journal_.State(); }
   void Reset() override;
   void Plan(const std::string& account, Script script, int times) override { journal_.Plan(account, script, times); }

@@ -52,6 +52,8 @@ std::string Frames::Fault(const std::string& fault) const {
     return Object(json::object{{"type", "append-text"}, {"text", std::string(2 * 1024 * 1024, 'x')}});
   if (fault == "error")
     return Object(json::object{{"type", "error"}, {"code", "SEARCH_FAILED"}, {"msg", "搜索服务异常"}});
+  if (fault == "error_unknown")
+    return Object(json::object{{"type", "error"}, {"code", "NEVER_SEEN"}, {"msg", "something new"}});
   if (fault == "word") return Raw("[SERVICE_BUSY]");
   if (fault == "envelope") return Object(json::object{{"errCode", 401}, {"errMsg", "未登录"}});
   if (fault == "quota") return Object(json::object{{"type", "error"}, {"code", 4001}, {"msg", "额度已用完"}});

@@ -84,6 +84,18 @@ std::string MisfitOf(const json::object& body) {
   return variant.empty() || (variant == "thinking" && TextOf(object, "model_id") == "MiniMax-M3") ? "" : "variant";
 }
 
+/// What goes wrong between two events; empty if it is none of those faults.
+std::string BadEvent(const std::string& fault) {
+  if (fault == "in_stream")
+    return "data:{\"base_resp\":{\"status_code\":1000500,\"status_msg\":\"sandbox connection error\"}}\n\n";
+  if (fault == "in_stream_unknown")
+    return "data:{\"base_resp\":{\"status_code\":1999999,\"status_msg\":\"something new\"}}\n\n";
+  if (fault == "in_stream_garbage") return "data:{\"type\":6,\n\n";
+  if (fault == "in_stream_utf8") return "data:{\"type\":10,\"ignored\":\"\xFF\xFE\"}\n\n";
+  if (fault == "in_stream_oversized") return absl::StrCat("data:{\"x\":\"", std::string(2 << 20, 'x'), "\"}\n\n");
+  return "";
+}
+
 std::string SessionAnswer(const std::string& id) {
   return json::serialize(json::object{{"agent_name", kAgent}, {"session_id", id}});
 }
@@ -150,16 +162,13 @@ asio::awaitable<void> Server::Say(Call& call, const std::string& session) {
   if (alive) alive = co_await body.Write(answer.opening());
   for (size_t i = 0; alive && i < answer.events().size(); ++i) {
     alive = co_await body.BeforePiece(i);
-    if (alive && body.Now("in_stream", i)) {
-      std::string trouble =
-          "data:{\"base_resp\":{\"status_code\":1000500,\"status_msg\":\"sandbox connection error\"}}\n\n";
-      alive = co_await body.Write(std::move(trouble));
-      break;
+    if (std::string bad = body.Now(script.fault(), i) ? BadEvent(script.fault()) : ""; alive && !bad.empty()) {
+      alive = co_await body.Write(std::move(bad));
     }
     if (alive) alive = co_await body.Write(answer.events()[i]);
   }
   if (alive) alive = co_await body.BeforeEnd(answer.events().size());
-  if (alive && script.fault() != "in_stream") alive = co_await body.Write(answer.ending());
+  if (alive) alive = co_await body.Write(answer.ending());
   if (alive) co_await body.End();
   journal_.End(call.claims.user);
 }

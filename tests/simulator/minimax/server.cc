@@ -126,6 +126,26 @@ std::optional<Refusal> RefusalFor(const std::string& fault) {
   return std::nullopt;
 }
 
+FaultsByDialect Server::Faults() const {
+  const std::set<std::string> refusals = {"http_429",     "http_500", "html",    "challenge", "not_json", "garbage",
+                                          "oversized",    "expired",  "quota",   "rate",      "busy",     "error",
+                                          "expired_code", "conflict", "sandbox", "signature"};
+  std::set<std::string> matrix = {"cut",        "reset",        "stall", "poll_500", "poll_html",
+                                  "poll_error", "poll_expired", "empty", "bad_utf8"};
+  std::set<std::string> agent = {"cut",
+                                 "reset",
+                                 "stall",
+                                 "in_stream",
+                                 "in_stream_unknown",
+                                 "empty",
+                                 "in_stream_garbage",
+                                 "in_stream_oversized",
+                                 "in_stream_utf8"};
+  matrix.insert(refusals.begin(), refusals.end());
+  agent.insert(refusals.begin(), refusals.end());
+  return {{"matrix", matrix}, {"agent", agent}};
+}
+
 std::string Server::Credential(int number) const {
   const absl::Time day = absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now()) / 86400 * 86400);
   TokenClaims claims;

@@ -16,7 +16,8 @@
 //   fault=empty         it finishes without a text;  bad_utf8: its last character is cut in every poll but the last
 //
 // Of the agent dialect: dialect=cumulative|increments  space=1  done=1  comments=1  finish=length
-//   fault=cut|reset|stall|in_stream   of the stream, at `at`;  conflict|sandbox  of the message
+//   fault=cut|reset|stall|in_stream   of the stream, at `at`;  in_stream_unknown (a code that nobody knows),
+//         in_stream_garbage, in_stream_oversized, in_stream_utf8;  conflict|sandbox  of the message
 //
 // A chat that nobody polls for a second ends by itself.
 #pragma once
@@ -39,6 +40,7 @@ class Server final : public Platform {
   std::string Credential(int number) const override;
   boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request,
                                      switchyard::HttpResponder& responder) override;
+  FaultsByDialect Faults() const override;
   boost::json::object State() const override;
   void Reset() override;
   void Plan(const std::string& account, Script script, int times) override {

@@ -75,6 +75,8 @@ std::string Frames::Fault(const std::string& fault) const {
   json::object aborted{{"error_code", 10024}, {"err_msg", "generator exit"}};
   if (fault == "error") return Frame("error", {}, {{"error", aborted}, {"last_error", aborted}});
   if (fault == "last_error") return Frame("init", {}, {{"last_error", aborted}});
+  json::object unknown{{"error_code", 19999}, {"err_msg", "something new"}};
+  if (fault == "error_unknown") return Frame("error", {}, {{"error", unknown}});
   json::object said{{"intervene_text", "Let us talk about something else."}};
   if (fault == "content_filter" || fault == "filter_early") return Frame("intervene", {}, {{"last_error", said}});
   if (fault == "filter_finish") return Frame("intervene", {}, {{"last_error", said}}) + Frame("finish", {});

@@ -4,10 +4,13 @@
 // the text), event=1, space=0, crlf=1, comments=1 (comments and frames without parts between the frames).
 //
 // Faults (script: fault=NAME): in the stream cut, reset, stall, empty, nothing (no byte), garbage, bad_utf8, oversized,
-// content_filter (the platform steps in and ends), filter_finish (and ends properly), filter_early, error, last_error;
-// in place of it expired, risk (40012), sign (40014), param, http_429, http_500, html, not_json; of the exchange, by
-// plan alone: refresh_dead, refresh_guest, refresh_500, refresh_stall and refresh_cut (the token is replaced, and the
-// reply never comes).
+// content_filter (the platform steps in and ends), filter_finish (and ends properly), filter_early, error, last_error,
+// error_unknown (a code that nobody knows); in place of it expired, risk (40012), sign (40014), param, http_429,
+// http_500, html, not_json; of the exchange, by plan alone: refresh_dead, refresh_guest, refresh_500, refresh_stall and
+// refresh_cut (the token is replaced, and the reply never comes), refresh_hold (it is replaced, and the reply comes
+// when a plan says release=1).
+//
+// Uploads are answered by an object and by a list in turn; fault=upload, by plan alone, refuses one.
 //
 // By plan, for all that follows: rotation=off|lenient|strict (whether an exchange replaces the refresh token, and
 // whether that kills the old one), access_s=N (life of access tokens), delete=404 (the newer call is not there).
@@ -38,6 +41,7 @@ class Server final : public Platform {
   std::string Credential(int number) const override;
   boost::asio::awaitable<void> Serve(const std::string& path, switchyard::HttpServerRequest& request,
                                      switchyard::HttpResponder& responder) override;
+  FaultsByDialect Faults() const override;
   boost::json::object State() const override { return journal_.State(); }
   void Reset() override;
   void Plan(const std::string& account, Script script, int times) override;
@@ -47,6 +51,11 @@ class Server final : public Platform {
   struct Conversation {
     std::string uid, assistant;
   };
+  struct File {
+    std::string uid, assistant, name, url;
+    int64_t size = 0;
+    bool image = false;
+  };
 
   boost::asio::awaitable<void> Exchange(Call& call);
   boost::asio::awaitable<void> UserInfo(Call& call);
@@ -54,11 +63,15 @@ class Server final : public Platform {
   boost::asio::awaitable<void> Answer(switchyard::HttpResponder& responder, Script script, std::string conversation,
                                       std::string prompt, bool thinking, bool search);
   boost::asio::awaitable<void> Stop(Call& call);
+  boost::asio::awaitable<void> Upload(Call& call);
   boost::asio::awaitable<void> Delete(Call& call);
   boost::asio::awaitable<bool> RefuseByScript(Call& call, const Script& script);
   boost::asio::awaitable<bool> CheckRequest(Call& call);
   /// "" or the member that is not as it should be.
   static std::string Misfit(const boost::json::object& body);
+  bool Released();
+  /// The same of the blocks behind the text.
+  std::string FilesFault(const Call& call, const boost::json::array& content);
   std::string NextId();
   bool Stopped(const std::string& part);
 
@@ -67,9 +80,11 @@ class Server final : public Platform {
   std::string rotation_ ABSL_GUARDED_BY(mutex_) = "lenient";
   int64_t access_s_ ABSL_GUARDED_BY(mutex_) = 86400;
   bool no_bulk_delete_ ABSL_GUARDED_BY(mutex_) = false;
+  bool released_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<std::string, int64_t> generations_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Conversation> conversations_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, File> files_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> nonces_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> stopped_ ABSL_GUARDED_BY(mutex_);
 };

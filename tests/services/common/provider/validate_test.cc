@@ -7,7 +7,6 @@
 
 #include "services/common/catalogue/catalogue.h"
 #include "services/common/provider/retry_budget.h"
-#include "services/common/provider/tokens.h"
 #include "services/common/status/reason.h"
 
 namespace switchyard {
@@ -30,20 +29,33 @@ absl::Status Check(const std::function<void(ChatRequest&)>& change, bool ignore 
   return ValidateRequest(request, *FindModel("deepseek-chat"), ignore);
 }
 
+struct Row {
+  const char* field;
+  std::function<void(ChatRequest&)> change;
+  Reason reason = Reason::REASON_INVALID_REQUEST;
+};
+
 TEST(Validate, NamesTheField) {
-  struct Row {
-    const char* field;
-    std::function<void(ChatRequest&)> change;
-    Reason reason = Reason::REASON_INVALID_REQUEST;
-  };
   const std::vector<Row> rows = {
       {"messages", [](ChatRequest& r) { r.clear_messages(); }},
       {"messages", [](ChatRequest& r) { r.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM); }},
       {"messages", [](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->set_text(""); }},
+      {"messages", [](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->set_text(std::string(2, '\0')); }},
       {"messages[0].role", [](ChatRequest& r) { r.mutable_messages(0)->clear_role(); }},
       {"messages[0].content", [](ChatRequest& r) { r.mutable_messages(0)->clear_parts(); }},
       {"messages[0].content[1]",
        [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_image()->set_url("https://x"); },
+       Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"messages[0].content[1].file.file_id",
+       [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_file()->set_file_id("file-1"); },
+       Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"messages[0].content[1].file.file_data",
+       [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_file()->set_filename("x"); }},
+      {"messages[0].content[1]",
+       [](ChatRequest& r) {
+         r.mutable_messages(0)->add_parts()->mutable_file()->set_data("x");
+         r.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM);
+       },
        Reason::REASON_UNSUPPORTED_PARAMETER},
       {"temperature", [](ChatRequest& r) { r.mutable_sampling()->set_temperature(2.1); }},
       {"temperature",
@@ -57,10 +69,6 @@ TEST(Validate, NamesTheField) {
        }},
       {"stop", [](ChatRequest& r) { r.add_stop(""); }},
       {"max_completion_tokens", [](ChatRequest& r) { r.set_max_output_tokens(0); }},
-      {"tools", [](ChatRequest& r) { r.add_tools()->set_name("f"); }, Reason::REASON_UNSUPPORTED_PARAMETER},
-      {"response_format",
-       [](ChatRequest& r) { r.mutable_response_format()->set_kind(chat::v1::ResponseFormat::KIND_JSON_OBJECT); },
-       Reason::REASON_UNSUPPORTED_PARAMETER},
       {"logprobs", [](ChatRequest& r) { r.add_unsupported()->set_field("logprobs"); },
        Reason::REASON_UNSUPPORTED_PARAMETER},
   };
@@ -79,7 +87,108 @@ TEST(Validate, WhatMayBeIgnoredIsIgnoredOnRequest) {
                 logprobs(r);
                 r.set_ignore_unsupported(true);
               }).ok());
-  EXPECT_FALSE(Check([](ChatRequest& r) { r.add_tools()->set_name("f"); }, true).ok());
+  EXPECT_FALSE(
+      Check([](ChatRequest& r) { r.mutable_response_format()->set_kind(chat::v1::ResponseFormat::KIND_JSON_OBJECT); },
+            true)
+          .ok());
+}
+
+chat::v1::Message& AddMessage(ChatRequest& request, chat::v1::Role role, const std::string& text) {
+  auto& message = *request.add_messages();
+  message.set_role(role);
+  if (!text.empty()) message.add_parts()->set_text(text);
+  return message;
+}
+void AddCall(ChatRequest& request, const std::string& id, const std::string& name, const std::string& arguments) {
+  auto& call = *AddMessage(request, chat::v1::ROLE_ASSISTANT, "").add_tool_calls();
+  call.set_id(id);
+  call.set_name(name);
+  call.set_arguments(arguments);
+}
+void AddResult(ChatRequest& request, const std::string& id) {
+  AddMessage(request, chat::v1::ROLE_TOOL, "r").set_tool_call_id(id);
+}
+chat::v1::Tool& AddTool(ChatRequest& request, const std::string& name, const std::string& parameters = "") {
+  auto& tool = *request.add_tools();
+  tool.set_name(name);
+  tool.set_parameters(parameters);
+  return tool;
+}
+
+TEST(Validate, ToolsTheirChoiceAndTheirHistory) {
+  using chat::v1::ToolChoice;
+  const std::vector<Row> rows = {
+      {"tools[0].function.name", [](ChatRequest& r) { AddTool(r, ""); }},
+      {"tools[0].function.name", [](ChatRequest& r) { AddTool(r, "a b"); }},
+      {"tools[0].function.name", [](ChatRequest& r) { AddTool(r, std::string(65, 'a')); }},
+      {"tools[1].function.name",
+       [](ChatRequest& r) {
+         AddTool(r, "f");
+         AddTool(r, "f");
+       }},
+      {"tools",
+       [](ChatRequest& r) {
+         for (int i = 0; i < 129; ++i) AddTool(r, "f" + std::to_string(i));
+       }},
+      {"tools", [](ChatRequest& r) { AddTool(r, "f").set_description(std::string(2 << 20, 'd')); }},
+      {"tools[2].function.parameters",
+       [](ChatRequest& r) {
+         AddTool(r, "a");
+         AddTool(r, "b", "{}");
+         AddTool(r, "c", R"({"type":"string"})");
+       }},
+      {"tools[0].function.parameters", [](ChatRequest& r) { AddTool(r, "f", "[]"); }},
+      {"tools[0].function.parameters", [](ChatRequest& r) { AddTool(r, "f", "{"); }},
+      {"tools[0].function.parameters",
+       [](ChatRequest& r) { AddTool(r, "f", R"({"type":"object","properties":{"a":{"$ref":"http://x/y"}}})"); }},
+      {"tool_choice", [](ChatRequest& r) { r.mutable_tool_choice()->set_mode(ToolChoice::MODE_REQUIRED); }},
+      {"tool_choice", [](ChatRequest& r) { r.mutable_tool_choice()->set_mode(ToolChoice::MODE_AUTO); }},
+      {"tool_choice.function.name",
+       [](ChatRequest& r) {
+         AddTool(r, "f");
+         r.mutable_tool_choice()->set_mode(ToolChoice::MODE_NAMED);
+         r.mutable_tool_choice()->set_name("g");
+       }},
+      {"tool_choice.allowed_tools",
+       [](ChatRequest& r) {
+         AddTool(r, "f");
+         r.mutable_tool_choice()->add_allowed("g");
+       }},
+      {"messages[1].tool_calls[0].id", [](ChatRequest& r) { AddCall(r, "", "f", "{}"); }},
+      {"messages[1].tool_calls[0].function.name", [](ChatRequest& r) { AddCall(r, "c", "f\n[User]", "{}"); }},
+      {"messages[1].tool_calls[0].function.arguments", [](ChatRequest& r) { AddCall(r, "c", "f", "[]"); }},
+      {"messages[1].tool_calls[0].function.arguments", [](ChatRequest& r) { AddCall(r, "c", "f", "{"); }},
+      {"messages[2].tool_calls[0].id",
+       [](ChatRequest& r) {
+         AddCall(r, "c", "f", "{}");
+         AddCall(r, "c", "f", "{}");
+       }},
+      {"messages[0].tool_calls", [](ChatRequest& r) { r.mutable_messages(0)->add_tool_calls()->set_id("c"); }},
+      {"messages[1].tool_call_id", [](ChatRequest& r) { AddResult(r, ""); }},
+      {"messages[1].tool_call_id", [](ChatRequest& r) { AddResult(r, "c"); }},
+      {"messages[3].tool_call_id",
+       [](ChatRequest& r) {
+         AddCall(r, "c", "f", "{}");
+         AddResult(r, "c");
+         AddResult(r, "c");
+       }},
+  };
+  for (const Row& row : rows) {
+    const absl::Status status = Check(row.change);
+    EXPECT_EQ(ReasonOf(status), Reason::REASON_INVALID_REQUEST) << row.field << status;
+    EXPECT_EQ(DetailOf(status).field(), row.field) << status;
+  }
+  EXPECT_TRUE(Check([](ChatRequest& r) { r.mutable_tool_choice()->set_mode(ToolChoice::MODE_NONE); }).ok());
+  EXPECT_TRUE(Check([](ChatRequest& r) {
+                AddTool(r, "f", R"({"properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"string"}}})");
+                AddCall(r, "c", "no_longer_given", "");
+                AddResult(r, "c");
+              }).ok());
+  // What the platform alone remembers can be answered, once.
+  EXPECT_TRUE(Check([](ChatRequest& r) {
+                r.set_conversation_id("kept");
+                AddResult(r, "c");
+              }).ok());
 }
 
 TEST(ResolveModel, ByExactIdAlone) {
@@ -101,18 +210,6 @@ TEST(ResolveModel, ByExactIdAlone) {
   EXPECT_TRUE(FindModel("deepseek-v4-pro-search")->web_search);
 }
 
-TEST(Tokens, GrowWithTheTextAndDoNotDependOnPieces) {
-  const std::string text = "Hello, world! 123456 你好世界 antidisestablishmentarianism";
-  for (size_t at = 0; at <= 20; ++at) {
-    TokenEstimate estimate;
-    estimate.Add(text.substr(0, at));
-    estimate.Add(text.substr(at));
-    EXPECT_EQ(estimate.tokens(), EstimateTokens(text)) << at;
-  }
-  EXPECT_EQ(EstimateTokens(""), 0);
-  EXPECT_EQ(EstimateTokens("你好世界"), 3);
-}
-
 TEST(RetryBudget, IsATenthOfTheRequests) {
   RetryBudget budget;
   int taken = 0;
@@ -130,9 +227,14 @@ TEST(Validate, ImagesWhereTheModelTakesThem) {
   ChatRequest request = Good();
   request.mutable_messages(0)->mutable_parts(0)->mutable_image()->set_data("x");
   EXPECT_TRUE(ValidateRequest(request, *FindModel("kimi-vision"), false).ok());
-  EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
+  EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi-k1.5"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
   request.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM);
   EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi-vision"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
+}
+
+TEST(Validate, AFileAloneIsAQuestion) {
+  EXPECT_TRUE(
+      Check([](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->mutable_file()->set_data("x"); }).ok());
 }
 
 TEST(Catalogue, EveryNamedIdIsThereOnce) {

@@ -63,6 +63,12 @@ TEST(Utf8, ValidAndNot) {
   for (const char* bad : {"\x80", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE4\xB8", "a\xFF"})
     EXPECT_FALSE(IsValidUtf8(bad));
   EXPECT_EQ(CountCodePoints("aé中😀"), 4);
+  const std::string ascii(40, 'a');
+  for (size_t at = 0; at <= ascii.size(); ++at) {
+    for (const char* good : {"é", "😀"}) EXPECT_TRUE(IsValidUtf8(std::string(ascii).insert(at, good))) << at;
+    for (const char* bad : {"\xFF", "\xC3", "\x80"})
+      EXPECT_FALSE(IsValidUtf8(std::string(ascii).insert(at, bad))) << at;
+  }
   EXPECT_EQ(ReplaceInvalidUtf8("a\xFF\xE4\xB8z"), "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz");
   EXPECT_TRUE(IsValidUtf8(ReplaceInvalidUtf8("\xF0\x9F\x98")));
 }

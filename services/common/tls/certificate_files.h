@@ -1,0 +1,64 @@
+// Certificate files that may be replaced while the program runs. A damaged set never replaces a good one.
+//
+//   auto files = CertificateFiles::Open({.certificate = "tls.crt", .key = "tls.key", .authority = "ca.crt"}, clock);
+//   … (*files)->directory() …   // always holds a set that was checked: cert.pem, key.pem, ca.pem
+//
+// Thread-safe. Looks at the files once a second on a thread of its own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "services/common/time/clock.h"
+#include "services/common/tls/certificates.h"
+
+namespace switchyard {
+
+struct CertificatePaths {
+  std::string certificate;
+  std::string key;
+  std::string authority;  // may be empty for a server whose clients need no certificate
+};
+
+class CertificateFiles {
+ public:
+  /// INVALID_ARGUMENT or NOT_FOUND naming the file if the set is not good. `clock` outlives it.
+  static absl::StatusOr<std::unique_ptr<CertificateFiles>> Open(CertificatePaths paths, const Clock& clock);
+  ~CertificateFiles();
+
+  /// A private directory, mode 0700, whose `current/` always holds one whole set: cert.pem, key.pem and, with an
+  /// authority, ca.pem. A newer set takes its place by one rename.
+  const std::string& directory() const { return directory_; }
+  std::string PathOf(const std::string& name) const;
+
+  /// Called, on the watching thread, with every newer set; now as well.
+  void OnChange(std::function<void(const CertificateSet& set)> listener);
+
+  /// Looks at the files now. OK if they hold what is in use, or something newer that is now in use.
+  absl::Status Refresh();
+
+ private:
+  CertificateFiles(CertificatePaths paths, const Clock& clock) : paths_(std::move(paths)), clock_(clock) {}
+  absl::StatusOr<CertificateSet> Read() const;
+  absl::Status Publish(const CertificateSet& set) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Watch();
+
+  const CertificatePaths paths_;
+  const Clock& clock_;
+  std::string directory_;
+  absl::Mutex mutex_;
+  CertificateSet current_ ABSL_GUARDED_BY(mutex_);
+  int generation_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::function<void(const CertificateSet& set)>> listeners_ ABSL_GUARDED_BY(mutex_);
+  std::string last_fault_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread watcher_;
+};
+
+}  // namespace switchyard

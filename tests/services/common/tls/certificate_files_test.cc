@@ -1,0 +1,137 @@
+#include "services/common/tls/certificate_files.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/support/certificates.h"
+#include "tests/support/process.h"
+
+namespace switchyard {
+namespace {
+
+constexpr char kNames[] = "DNS:localhost,URI:spiffe://test/switchyard-edge";
+constexpr int64_t kHour = 3600;
+
+void Write(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+std::string Read(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+TEST(CheckCertificates, SaysWhatIsWrong) {
+  const TestAuthority authority;
+  const auto good = authority.Issue(kNames), other = authority.Issue(kNames);
+  const auto expired = authority.Issue(kNames, -2 * kHour, -kHour), early = authority.Issue(kNames, kHour, 2 * kHour);
+  struct Row {
+    std::string chain, key, authorities;
+    const char* says;  // nullptr: good
+  };
+  const std::string ca = authority.certificate();
+  for (const Row& row : {
+           Row{good.certificate, good.key, ca, nullptr},
+           Row{good.certificate + ca, good.key, ca + ca, nullptr},
+           Row{good.certificate, other.key, ca, "not that of the certificate"},
+           Row{expired.certificate, expired.key, ca, "has expired"},
+           Row{early.certificate, early.key, ca, "not valid yet"},
+           Row{"", good.key, ca, "certificate cannot be read"},
+           Row{good.certificate.substr(0, 200), good.key, ca, "certificate cannot be read"},
+           Row{good.certificate, good.key.substr(0, 100), ca, "key cannot be read"},
+           Row{good.certificate, good.certificate, ca, "key cannot be read"},
+           Row{good.certificate, good.key, "", "authority cannot be read"},
+           Row{good.certificate, good.key, ca.substr(0, 100), "authority cannot be read"},
+           Row{good.certificate, good.key, ca + ca.substr(0, 100), "authority cannot be read"},
+       }) {
+    const absl::Status status = CheckCertificates({row.chain, Secret(row.key), row.authorities}, absl::Now());
+    EXPECT_EQ(status.ok(), row.says == nullptr) << status;
+    if (row.says != nullptr) {
+      EXPECT_TRUE(absl::StrContains(status.message(), row.says)) << row.says << status;
+      EXPECT_FALSE(absl::StrContains(status.message(), "BEGIN")) << status;
+    }
+  }
+  EXPECT_TRUE(CheckCertificates({good.certificate, Secret(good.key), ""}, absl::Now(), false).ok());
+}
+
+class CertificateFilesTest : public testing::Test {
+ protected:
+  CertificateFilesTest() : paths_{at("tls.crt"), at("tls.key"), at("ca.crt")} { Put(authority_.Issue(kNames)); }
+
+  std::string at(const std::string& name) const { return absl::StrCat(directory_, "/", name); }
+  void Put(const TestAuthority::Pem& pem) {
+    Write(paths_.certificate, pem.certificate);
+    Write(paths_.key, pem.key);
+    Write(paths_.authority, authority_.certificate());
+  }
+
+  const TestAuthority authority_;
+  const std::string directory_ = FreshDirectory();
+  const CertificatePaths paths_;
+};
+
+TEST_F(CertificateFilesTest, ANewerSetTakesTheOldOnesPlace) {
+  auto files = CertificateFiles::Open(paths_, SystemClock::Get());
+  ASSERT_TRUE(files.ok()) << files.status();
+  const auto next = authority_.Issue(kNames);
+  EXPECT_NE(Read((*files)->PathOf("cert.pem")), next.certificate);
+  std::atomic<int> told{0};
+  (*files)->OnChange([&](const CertificateSet&) { ++told; });
+  EXPECT_EQ(told, 1);
+  Put(next);
+  EXPECT_TRUE((*files)->Refresh().ok());
+  EXPECT_EQ(Read((*files)->PathOf("cert.pem")), next.certificate);
+  EXPECT_EQ(Read((*files)->PathOf("key.pem")), next.key);
+  EXPECT_EQ(told, 2);
+  EXPECT_TRUE((*files)->Refresh().ok());
+  EXPECT_EQ(told, 2);
+}
+
+TEST_F(CertificateFilesTest, ADamagedSetReplacesNothing) {
+  auto files = CertificateFiles::Open(paths_, SystemClock::Get());
+  ASSERT_TRUE(files.ok()) << files.status();
+  const std::string before = Read((*files)->PathOf("cert.pem"));
+  Write(paths_.certificate, authority_.Issue(kNames).certificate);  // the key is still the old one's
+  EXPECT_FALSE((*files)->Refresh().ok());
+  EXPECT_EQ(Read((*files)->PathOf("cert.pem")), before);
+  Write(paths_.authority, "");
+  EXPECT_FALSE((*files)->Refresh().ok());
+  std::filesystem::remove(paths_.key);
+  EXPECT_FALSE((*files)->Refresh().ok());
+  EXPECT_EQ(Read((*files)->PathOf("cert.pem")), before);
+  Put(authority_.Issue(kNames));
+  EXPECT_TRUE((*files)->Refresh().ok());
+  EXPECT_NE(Read((*files)->PathOf("cert.pem")), before);
+}
+
+TEST_F(CertificateFilesTest, TheCopyIsPrivateAndGoesWithIt) {
+  std::string directory;
+  {
+    auto files = CertificateFiles::Open(paths_, SystemClock::Get());
+    ASSERT_TRUE(files.ok()) << files.status();
+    directory = (*files)->directory();
+    struct stat info;
+    ASSERT_EQ(stat(directory.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0700u);
+    ASSERT_EQ(stat((*files)->PathOf("key.pem").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0600u);
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory));
+}
+
+TEST_F(CertificateFilesTest, AProgramDoesNotStartWithoutAGoodSet) {
+  std::filesystem::remove(paths_.key);
+  const absl::Status missing = CertificateFiles::Open(paths_, SystemClock::Get()).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(absl::StrContains(missing.message(), paths_.key)) << missing;
+  Write(paths_.key, "x");
+  EXPECT_FALSE(CertificateFiles::Open(paths_, SystemClock::Get()).ok());
+}
+
+}  // namespace
+}  // namespace switchyard
