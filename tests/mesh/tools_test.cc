@@ -46,7 +46,7 @@ class ToolsTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     simulated_ = new SimulatedPlatforms();
-    relay_ = new Relay(*simulated_);
+    relay_ = new Relay(*simulated_, {{"SWITCHYARD_PROVIDERS__MINIMAX__OPTIONS__POLL_MS", "5"}});
   }
   static void TearDownTestSuite() {
     delete relay_;
