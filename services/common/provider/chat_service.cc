@@ -444,10 +444,13 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
     status = finished.status();
     if (finished.ok()) status = co_await turn.Finish(*finished);
     if (turn.CanRepair() && !out.scope().ended() && retries_.TakeRetry()) {
+      const absl::Status unmet = status;
       turn.StartRepair();
       finished = co_await RunProvider(provider, turn);
       status = finished.status();
       if (finished.ok()) status = co_await turn.Finish(*finished);
+      // The caller did not write what the platform does not take now.
+      if (status.code() == absl::StatusCode::kInvalidArgument) status = unmet;
     }
     status = Attributed(status, provider.platform());
     if (!finished.ok() && turn.over()) status = co_await turn.Finish(FinishReason::FINISH_REASON_STOP);
