@@ -165,7 +165,7 @@ bool MiniMaxProvider::Serves(const ModelEntry& model) const {
 }
 
 Abilities MiniMaxProvider::abilities(const ModelEntry& model) const {
-  const bool choice = settings_.agent && CanChooseThinking(model.upstream);
+  const bool choice = settings_.agent && CanChooseThinking(AgentModel(model.upstream));
   return {choice ? Ability::kChoice : Ability::kOwnWill, Ability::kOwnWill};
 }
 

@@ -5,11 +5,11 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "boost/json/serialize.hpp"
 #include "edge/key_file.h"
 #include "tests/support/relay.h"
 
@@ -108,9 +108,9 @@ TEST_F(KeysTest, AKeyMayBeBoundToModels) {
   EXPECT_EQ(refused.error("param"), "model");
   EXPECT_EQ(Ask(port(), As("narrow"), "x", "", "no-such-model").status, 404);
   const Whole list = ReadWhole(Fetch(port(), "GET", "/v1/models", "", As("narrow")));
-  ASSERT_EQ(list.json.at("data").as_array().size(), 2u);
-  EXPECT_EQ(list.json.at("data").at(0).at("id").as_string(), "deepseek-chat");
-  EXPECT_EQ(list.json.at("data").at(1).at("id").as_string(), "kimi");
+  std::set<std::string> ids;
+  for (const auto& model : list.json.at("data").as_array()) ids.insert(model.at("id").as_string().c_str());
+  EXPECT_EQ(ids, (std::set<std::string>{"deepseek-chat", "kimi"}));
   EXPECT_EQ(Fetch(port(), "GET", "/v1/models/kimi", "", As("narrow")).status, 200);
   EXPECT_EQ(Fetch(port(), "GET", "/v1/models/deepseek-reasoner", "", As("narrow")).status, 404);
   EXPECT_GT(ReadWhole(Fetch(port(), "GET", "/v1/models", "", As("laptop"))).json.at("data").as_array().size(), 20u);
@@ -251,6 +251,8 @@ TEST_F(PassThroughTest, TheCallersOwnTokenIsUsed) {
                            {"SWITCHYARD_SERVER__API_KEYS", "sk-canary-of-one-two"},
                            {"ZHIPU_TOKEN", ""},
                            {"KIMI_TOKEN", ""}});
+  // Whoever uses the relay's own account gets nothing.
+  platforms_.Plan("fault=banned", 100, "sim-canary-token-1");
   struct Row {
     const char* platform;
     const char* variable;
@@ -278,10 +280,6 @@ TEST_F(PassThroughTest, TheCallersOwnTokenIsUsed) {
     const std::string output = relay.process().output();
     EXPECT_FALSE(absl::StrContains(output, token)) << row.platform << ": a caller's token was logged";
     EXPECT_TRUE(absl::StrContains(output, absl::StrCat("\"caller\":\"pass-through:", row.platform, "\"")));
-  }
-  for (const auto& chat : platforms_.State().at("completions").as_array()) {
-    EXPECT_FALSE(absl::StrContains(boost::json::serialize(chat), "sim-canary-token-1"))
-        << "the relay's own account was used";
   }
   const Whole dead = Ask(relay.port(), With("zhipu", "canary-token-that-nobody-issued"), "x", "", "glm-4-plus");
   EXPECT_GE(dead.status, 400);

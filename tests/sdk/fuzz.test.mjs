@@ -85,6 +85,7 @@ function fault({ status, type, text }, route, body) {
   if (route !== "/v1/messages") checkError(answer.error);
   if (status === 400) return "";
   if (status === 403 && answer.error.code === "credential_missing" && /"account"/.test(body)) return "";  // it names one
+  if (status === 429 && answer.error.code === "account_busy" && /"n":[3-8]/.test(body)) return "";  // more than wait for an account
   if (status === 404 && (answer.error.code === "model_not_found" || route === "/v1/messages")) return "";
   return mayFail(text, body) ? "" : `status ${status}`;
 }

@@ -475,8 +475,11 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
     ++tries;
     status = co_await RunToItsEnd(provider, turn);
     if (turn.CanRepair() && !out.scope().ended() && retries_.TakeRetry()) {
+      const absl::Status unmet = status;
       turn.StartRepair();
       status = co_await RunToItsEnd(provider, turn);
+      // The caller did not write what the platform does not take now.
+      if (status.code() == absl::StatusCode::kInvalidArgument) status = unmet;
     }
     status = Attributed(status, provider.platform());
     if (out.scope().ended()) break;

@@ -87,6 +87,8 @@ absl::Status ValidateMessages(const ChatRequest& request, const ModelEntry& mode
   for (int i = 0; i < request.messages_size(); ++i) {
     const Message& message = request.messages(i);
     if (auto status = ValidateMessage(message, i, model); !status.ok()) return status;
+    // In a conversation that goes on, a tool's result is something to answer.
+    has_user_text |= message.role() == Role::ROLE_TOOL && !request.conversation_id().empty();
     if (message.role() != Role::ROLE_USER) continue;
     has_user_text |= std::any_of(message.parts().begin(), message.parts().end(), [](const ContentPart& part) {
       return part.has_image() || part.has_file() || !CleanText(part.text()).empty();

@@ -139,9 +139,8 @@ TEST_F(HttpServerTest, LimitsAreKept) {
 
 TEST_F(HttpServerTest, WhatIsRefusedByItsHeaderIsRefusedBeforeItsBody) {
   // A gigabyte that is declared and never sent; once with a client that asks first, and once in chunks.
-  for (const char* framing :
-       {"Content-Length: 1000000000", "Content-Length: 1000000000\r\nExpect: 100-continue",
-        "Transfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nExpect: 100-continue"}) {
+  for (const char* framing : {"Content-Length: 1000000000", "Content-Length: 1000000000\r\nExpect: 100-continue",
+                              "Transfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nExpect: 100-continue"}) {
     HttpProbe probe(port());
     const absl::Time start = absl::Now();
     probe.Send(absl::StrCat("POST /refused HTTP/1.1\r\nHost: x\r\n", framing, "\r\n\r\n"));

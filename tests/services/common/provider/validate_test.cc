@@ -184,11 +184,17 @@ TEST(Validate, ToolsTheirChoiceAndTheirHistory) {
                 AddCall(r, "c", "no_longer_given", "");
                 AddResult(r, "c");
               }).ok());
-  // What the platform alone remembers can be answered, once.
+  // What the platform alone remembers can be answered, once; nothing else need be said.
   EXPECT_TRUE(Check([](ChatRequest& r) {
                 r.set_conversation_id("kept");
+                r.clear_messages();
                 AddResult(r, "c");
               }).ok());
+  EXPECT_FALSE(Check([](ChatRequest& r) {
+                 r.set_conversation_id("kept");
+                 AddResult(r, "c");
+                 AddResult(r, "c");
+               }).ok());
 }
 
 TEST(ResolveModel, ByExactIdAlone) {
