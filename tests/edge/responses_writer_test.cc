@@ -87,10 +87,10 @@ TEST(ResponsesWriter, ExactBytes) {
                              "usage { prompt_tokens: 1 completion_tokens: 2 total_tokens: 3 source: SOURCE_ESTIMATED }",
                              "finished { reason: FINISH_REASON_STOP }"}),
             R"(event: response.created
-data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_1","object":"response","created_at":5,"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,"model":"m","output":[],"usage":null,"temperature":null}}
+data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_1","object":"response","created_at":5,"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,"model":"m","output":[],"temperature":null}}
 
 event: response.in_progress
-data: {"type":"response.in_progress","sequence_number":1,"response":{"id":"resp_1","object":"response","created_at":5,"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,"model":"m","output":[],"usage":null,"temperature":null}}
+data: {"type":"response.in_progress","sequence_number":1,"response":{"id":"resp_1","object":"response","created_at":5,"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,"model":"m","output":[],"temperature":null}}
 
 event: response.output_item.added
 data: {"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"msg_1_0","type":"message","status":"in_progress","role":"assistant","content":[]}}
