@@ -186,6 +186,17 @@ TEST(ResponsesWriter, WhereACitationStandsIsCountedWithinItsMessage) {
             R"([{"type":"url_citation","url":"u","title":"t","start_index":1,"end_index":2}])");
 }
 
+TEST(ResponsesWriter, ACitationThatComesBeforeItsTextIsNotLost) {
+  for (const char* text : {"text { text: 'a' }", "usage { total_tokens: 1 }"}) {
+    ResponsesWriter writer = Writer();
+    const json::value body =
+        WholeOf(writer, {"citation { url: 'https://early' }", text, "finished { reason: FINISH_REASON_STOP }"});
+    ASSERT_EQ(body.at("output").as_array().size(), 1u) << text;
+    EXPECT_EQ(json::serialize(body.at("output").at(0).at("content").at(0).at("annotations")),
+              R"([{"type":"url_citation","url":"https://early","title":"","start_index":0,"end_index":0}])");
+  }
+}
+
 TEST(ResponsesWriter, WhatEndsIncomplete) {
   struct Row {
     const char* reason;
