@@ -158,9 +158,10 @@ absl::StatusOr<std::string> FileId(const json::value& uploaded) {
   return std::string(id);
 }
 
+bool SaysNotFound(const absl::Status& status) { return DetailOf(status).cause() == "not_found"; }
+
 bool IsUnknownChat(const absl::Status& status) {
-  const std::string cause = DetailOf(status).cause();
-  return cause == "not_found" || cause == "unimplemented";
+  return SaysNotFound(status) || DetailOf(status).cause() == "unimplemented";
 }
 
 }  // namespace switchyard::kimi

@@ -36,6 +36,9 @@ absl::Status NoStream(const Answer& answer, absl::Time now);
 /// The file's id in the answer to an upload.
 absl::StatusOr<std::string> FileId(const boost::json::value& uploaded);
 
+/// What was named in the call is not there.
+bool SaysNotFound(const absl::Status& status);
+/// The same, or the call itself is not there.
 bool IsUnknownChat(const absl::Status& status);
 
 }  // namespace switchyard::kimi

@@ -131,6 +131,16 @@ SettingReader HeaderOption(std::string& field) {
   };
 }
 
+SettingReader PathOption(std::string& field) {
+  return [&field](const std::string& text) -> std::string {
+    const bool visible = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+    if (text.empty() || text.size() > 512 || !visible || text[0] != '/')
+      return "must be a path from / on, of at most 512 characters";
+    field = text;
+    return "";
+  };
+}
+
 SettingReader WholeOption(std::string& field, int64_t low, int64_t high) {
   return [&field, low, high](const std::string& text) -> std::string {
     int64_t number;
@@ -152,6 +162,8 @@ SettingReader OptionOf(const PlatformOption& option, std::string& field) {
         field.clear();
         return "";
       };
+    case PlatformOption::Kind::kPath:
+      return PathOption(field);
     default:
       return HeaderOption(field);
   }
