@@ -46,8 +46,8 @@ TEST(Requests, AHandshakeTellsWhatTheCallTells) {
   input.prompt = "Say ok";
   input.generation = "k2.5";
   const HttpRequest chat = Chat(settings, TestAccount(), input);
-  for (const char* name : {"authorization", "user-agent", "origin", "connect-protocol-version", "x-msh-platform",
-                           "x-msh-device-id"})
+  for (const char* name :
+       {"authorization", "user-agent", "origin", "connect-protocol-version", "x-msh-platform", "x-msh-device-id"})
     EXPECT_EQ(handshake.headers.Find(name), chat.headers.Find(name)) << name;
   EXPECT_EQ(ChatEnvelope(settings, input), chat.body);
 }
