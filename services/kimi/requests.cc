@@ -17,21 +17,28 @@ namespace {
 
 json::string_view View(absl::string_view text) { return {text.data(), text.size()}; }
 
+/// What every call tells: whose it is, and from where.
+HttpHeaders Identity(const Settings& settings, const Account& account) {
+  HttpHeaders headers;
+  headers.Add("User-Agent", settings.user_agent);
+  headers.Add("Authorization", absl::StrCat("Bearer ", account.token.Reveal()));
+  headers.Add("Connect-Protocol-Version", "1");
+  headers.Add("Origin", settings.base_url);
+  headers.Add("x-msh-platform", "web");
+  const auto device = account.identity.find("device_id");
+  if (device != account.identity.end()) headers.Add("x-msh-device-id", device->second);
+  return headers;
+}
+
 HttpRequest Post(const Settings& settings, const Account& account, absl::string_view path,
                  absl::string_view content_type) {
   HttpRequest request;
   request.method = "POST";
   request.url = absl::StrCat(settings.base_url, path);
-  request.headers.Add("User-Agent", settings.user_agent);
-  request.headers.Add("Authorization", absl::StrCat("Bearer ", account.token.Reveal()));
+  request.headers = Identity(settings, account);
   request.headers.Add("Content-Type", content_type);
-  request.headers.Add("Connect-Protocol-Version", "1");
   request.headers.Add("Accept", "*/*");
-  request.headers.Add("Origin", settings.base_url);
   request.headers.Add("Referer", absl::StrCat(settings.base_url, "/"));
-  request.headers.Add("x-msh-platform", "web");
-  const auto device = account.identity.find("device_id");
-  if (device != account.identity.end()) request.headers.Add("x-msh-device-id", device->second);
   return request;
 }
 
@@ -87,7 +94,7 @@ bool CanName(const Settings& settings, absl::string_view generation) {
   return !settings.chat_form || generation != "k1.5";
 }
 
-HttpRequest Chat(const Settings& settings, const Account& account, const ChatInput& input) {
+std::string ChatEnvelope(const Settings& settings, const ChatInput& input) {
   const std::string scenario = ScenarioOf(settings, input.generation);
   const bool agent = input.generation == "k3";
   json::array tools;
@@ -110,9 +117,20 @@ HttpRequest Chat(const Settings& settings, const Account& account, const ChatInp
   }
   body["message"] = std::move(message);
   body["options"] = std::move(options);
+  return EncodeFrame(json::serialize(body));
+}
+
+HttpRequest Chat(const Settings& settings, const Account& account, const ChatInput& input) {
   HttpRequest request = Post(settings, account, kChat, "application/connect+json");
   if (input.after) request.headers.Set("Referer", absl::StrCat(settings.base_url, "/chat/", input.after->chat));
-  request.body = EncodeFrame(json::serialize(body));
+  request.body = ChatEnvelope(settings, input);
+  return request;
+}
+
+HttpRequest ChatHandshake(const Settings& settings, const Account& account) {
+  HttpRequest request;
+  request.url = absl::StrCat(settings.base_url, settings.web_socket_path);
+  request.headers = Identity(settings, account);
   return request;
 }
 

@@ -35,6 +35,10 @@ struct ChatInput {
 };
 HttpRequest Chat(const Settings& settings, const Account& account, const ChatInput& input);
 
+/// The same as a WebSocket's handshake and first message. Unproven: section 4.6.
+HttpRequest ChatHandshake(const Settings& settings, const Account& account);
+std::string ChatEnvelope(const Settings& settings, const ChatInput& input);
+
 /// @param path kDeleteChat or kDeleteChatGateway
 HttpRequest DeleteChat(const Settings& settings, const Account& account, absl::string_view path,
                        absl::string_view chat);

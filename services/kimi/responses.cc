@@ -159,10 +159,10 @@ absl::StatusOr<std::string> FileId(const json::value& uploaded) {
 }
 
 bool IsBadArgument(const absl::Status& status) { return DetailOf(status).cause() == "invalid_argument"; }
+bool SaysNotFound(const absl::Status& status) { return DetailOf(status).cause() == "not_found"; }
 
 bool IsUnknownChat(const absl::Status& status) {
-  const std::string cause = DetailOf(status).cause();
-  return cause == "not_found" || cause == "unimplemented";
+  return SaysNotFound(status) || DetailOf(status).cause() == "unimplemented";
 }
 
 }  // namespace switchyard::kimi

@@ -54,15 +54,16 @@ constexpr std::array kDeepSeek = {
 constexpr std::array kKimi = {
     Row{"kimi", "k2.5", kUploads | kTwins},
     Row{"kimi-latest", "k2.5", kUploads | kTwins},
-    Row{"kimi-vision", "k2.5", kUploads},
+    Row{"kimi-vision", "k2.5", kUploads | kTwins},
     Row{"kimi-k2.6", "k2.6", kUploads | kTwins},
     Row{"kimi-k2.5", "k2.5", kUploads | kTwins},
     Row{"kimi-k2", "k2.5", kUploads | kTwins},
     Row{"kimi-k1.5", "k1.5", kTwins},
+    Row{"kimi-k1", "k1.5", kTwins},
     Row{"kimi-k3", "k3", kThinks | kSearchTwin},
-    Row{"moonshot-v1-8k", "k2.5"},
-    Row{"moonshot-v1-32k", "k2.5"},
-    Row{"moonshot-v1-128k", "k2.5"},
+    Row{"moonshot-v1-8k", "k2.5", kTwins},
+    Row{"moonshot-v1-32k", "k2.5", kTwins},
+    Row{"moonshot-v1-128k", "k2.5", kTwins},
 };
 
 // The name's part behind "metaso"; see modes.h there. It always searches. Source: protocol notes of Metaso, section 1.

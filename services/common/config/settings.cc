@@ -157,6 +157,18 @@ Setting HeaderOption(std::string& field) {
           ShowQuoted(field)};
 }
 
+Setting PathOption(std::string& field) {
+  return {[&field](const std::string& text) -> std::string {
+            const bool visible =
+                std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+            if (text.empty() || text.size() > 512 || !visible || text[0] != '/')
+              return "must be a path from / on, of at most 512 characters";
+            field = text;
+            return "";
+          },
+          ShowQuoted(field)};
+}
+
 Setting WholeOption(std::string& field, int64_t low, int64_t high) {
   return {[&field, low, high](const std::string& text) -> std::string {
             int64_t number;
@@ -203,6 +215,8 @@ Setting OptionOf(const PlatformOption& option, std::string& field) {
       return WholeOption(field, option.low, option.high);
     case PlatformOption::Kind::kChoice:
       return OneOf(field, {option.choices.begin(), option.choices.end()});
+    case PlatformOption::Kind::kPath:
+      return PathOption(field);
     case PlatformOption::Kind::kOrigin:
       return {[&field](const std::string& text) -> std::string {
                 if (!text.empty()) return Origin(field).read(text);

@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "services/common/http/beast_web_socket.h"
 #include "services/common/http/body_decoder.h"
 #include "services/common/http/connection.h"
 #include "services/common/http/http_client.h"
@@ -241,15 +242,20 @@ class Response final : public HttpResponse {
   absl::Status failed_;
 };
 
-/// The request's bytes, without a body that is not small.
-absl::StatusOr<std::string> Serialise(const HttpRequest& request, const Origin& origin,
-                                      const std::optional<Origin>& proxy) {
-  for (const auto& [name, value] : request.headers) {
+absl::Status CheckHeaders(const HttpHeaders& headers) {
+  for (const auto& [name, value] : headers) {
     if (name.empty() || name.find_first_of(std::string_view("\r\n: \0", 5)) != std::string::npos ||
         value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
       return absl::InvalidArgumentError("a header cannot be sent: it holds a line break");
     }
   }
+  return absl::OkStatus();
+}
+
+/// The request's bytes, without a body that is not small.
+absl::StatusOr<std::string> Serialise(const HttpRequest& request, const Origin& origin,
+                                      const std::optional<Origin>& proxy) {
+  if (auto status = CheckHeaders(request.headers); !status.ok()) return status;
   const bool absolute = proxy && !origin.tls;
   std::string head = absl::StrCat(request.method, " ",
                                   absolute ? absl::StrCat(origin.tls ? "https://" : "http://", origin.Authority()) : "",
@@ -295,8 +301,7 @@ class BeastHttpClient final : public HttpClient {
   asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Send(Scope& scope, HttpRequest request) override {
     auto origin = ParseOrigin(request.url);
     if (!origin.ok()) co_return origin.status();
-    std::optional<Origin> proxy;
-    if (proxy_ && !IsLoopbackHost(origin->host) && !MatchesNoProxy(origin->host, options_.no_proxy)) proxy = proxy_;
+    const std::optional<Origin> proxy = ProxyFor(*origin);
     auto bytes = Serialise(request, *origin, proxy);
     if (!bytes.ok()) co_return bytes.status();
     const bool is_head = request.method == "HEAD";
@@ -322,6 +327,25 @@ class BeastHttpClient final : public HttpClient {
     co_return co_await Exchange(scope, *std::move(fresh), outgoing, place, received);
   }
 
+  asio::awaitable<absl::StatusOr<WebSocketAnswer>> OpenWebSocket(Scope& scope, HttpRequest handshake,
+                                                                 size_t max_message_bytes) override {
+    auto origin = ParseOrigin(handshake.url);
+    if (!origin.ok()) co_return origin.status();
+    if (auto status = CheckHeaders(handshake.headers); !status.ok()) co_return status;
+    ConnectPlan plan{*origin, ProxyFor(*origin), {}, options_.limits.connect, options_.limits.tls, true};
+    auto connection = co_await OpenConnection(scope, std::move(plan), tls_);
+    if (!connection.ok()) co_return connection.status();
+    WebSocketLimits limits;
+    limits.handshake = limits.send = options_.limits.first_byte;
+    limits.idle = options_.limits.idle;
+    limits.max_message_bytes = max_message_bytes;
+    limits.max_received_bytes = options_.limits.max_body_bytes;
+    auto answer = co_await ConnectWebSocket(scope, *std::move(connection), origin->Authority(), origin->target,
+                                            std::move(handshake.headers), limits);
+    if (!answer.ok()) co_return MarkNothingReached(answer.status());
+    co_return answer;
+  }
+
   void CloseIdle() override { pool_->Clear(); }
 
  private:
@@ -330,6 +354,12 @@ class BeastHttpClient final : public HttpClient {
     absl::string_view body;  // otherwise
     bool is_head_method;
   };
+
+  std::optional<Origin> ProxyFor(const Origin& origin) const {
+    if (proxy_ && !IsLoopbackHost(origin.host) && !MatchesNoProxy(origin.host, options_.no_proxy)) return proxy_;
+    return std::nullopt;
+  }
+
   asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Exchange(
       Scope& scope, std::unique_ptr<UpstreamConnection> connection, const Outgoing& outgoing, const Place& place,
       bool& received) {

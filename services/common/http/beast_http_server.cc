@@ -13,6 +13,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cerrno>
+#include <limits>
 #include <set>
 #include <utility>
 #include <vector>
@@ -27,8 +28,10 @@
 #include "absl/time/clock.h"
 #include "services/common/async/sleep.h"
 #include "services/common/async/task_group.h"
+#include "services/common/http/beast_web_socket.h"
 #include "services/common/http/http_path.h"
 #include "services/common/http/http_server.h"
+#include "services/common/http/watched_web_socket.h"
 #include "services/common/log/log.h"
 #include "services/common/text/views.h"
 
@@ -45,6 +48,8 @@ using boost::system::error_code;
 constexpr absl::Duration kLingerLimit = absl::Seconds(5);
 constexpr size_t kLingerBytes = 256 * 1024 * 1024;
 constexpr size_t kLingerPiece = 64 * 1024;
+// How long the client of a WebSocket may say nothing.
+constexpr absl::Duration kQuietLimit = absl::Hours(24);
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 using Parser = http::request_parser<http::string_body>;
 
@@ -109,6 +114,23 @@ bool IsHeaderSafe(const HttpHeaders& headers) {
   return true;
 }
 
+/// A client's socket under a WebSocket; the socket outlives it.
+class SocketChannel final : public ByteChannel {
+ public:
+  explicit SocketChannel(tcp::socket& socket) : socket_(socket) {}
+
+  Executor executor() override { return socket_.get_executor(); }
+  void ReadSome(asio::mutable_buffer into, Done done) override { socket_.async_read_some(into, std::move(done)); }
+  void WriteSome(asio::const_buffer from, Done done) override { socket_.async_write_some(from, std::move(done)); }
+  void Close() override {
+    error_code ignored;
+    socket_.close(ignored);
+  }
+
+ private:
+  tcp::socket& socket_;
+};
+
 class BeastHttpServer;
 
 /// One client connection: reads a request, runs the handler, and so on.
@@ -139,6 +161,7 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   asio::awaitable<absl::Status> Write(absl::string_view bytes) override;
   asio::awaitable<absl::Status> End() override;
   void Abort(bool reset) override;
+  asio::awaitable<absl::StatusOr<WebSocket*>> Upgrade(HttpHeaders headers) override;
   bool begun() const override { return begun_; }
 
  private:
@@ -156,7 +179,8 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   tcp::socket socket_;
   BeastHttpServer& server_;
   beast::flat_buffer buffer_;
-  std::optional<Scope> scope_;  // of the running request
+  std::optional<Scope> scope_;                  // of the running request
+  const HttpServerRequest* request_ = nullptr;  // the running one
   bool keep_alive_ = true;
   bool stopping_ = false;
   bool http_1_0_ = false;
@@ -166,6 +190,8 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   bool ended_ = false;
   bool broken_ = false;
   bool watching_ = false;
+  bool upgraded_ = false;
+  std::unique_ptr<WatchedWebSocket> web_socket_;  // what the running request made of the connection
 };
 
 class BeastHttpServer final : public HttpServer {
@@ -408,6 +434,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   request.body = std::move(message.body());
 
   scope_.emplace(executor());
+  request_ = &request;
   Watch();
   bool failed = false;
   try {
@@ -415,6 +442,11 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   } catch (const std::exception& escaped) {
     LogError("handler_failed", {{"path", request.path}, {"error", escaped.what()}});
     failed = true;
+  }
+  if (web_socket_) {
+    Close();
+    co_await web_socket_->Join();
+    web_socket_.reset();
   }
   if (!begun_ && !scope_->ended()) {
     const auto& make = server_.options().error_body;
@@ -436,7 +468,7 @@ void Connection::Watch() {
   watching_ = true;
   socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
     self->watching_ = false;
-    if (error || !self->scope_) return;
+    if (error || !self->scope_ || self->upgraded_) return;
     const size_t room = self->server_.options().max_header_bytes;
     if (self->buffer_.size() >= room) return;
     auto space = self->buffer_.prepare(std::min<size_t>(room - self->buffer_.size(), 4096));
@@ -549,6 +581,29 @@ void Connection::Abort(bool reset) {
   error_code ignored;
   if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
   Close();
+}
+
+asio::awaitable<absl::StatusOr<WebSocket*>> Connection::Upgrade(HttpHeaders headers) {
+  if (begun_ || !IsHeaderSafe(headers))
+    co_return absl::InternalError("an answer was begun twice, or has a broken header");
+  if (http_1_0_ || !AsksForWebSocket(request_->method, request_->headers))
+    co_return absl::InvalidArgumentError("the request asks for no WebSocket");
+  if (buffer_.size() > 0 || !request_->body.empty())
+    co_return absl::InvalidArgumentError("the request does not wait for the answer");
+  WebSocketLimits limits;
+  limits.handshake = limits.send = server_.options().write_limit;
+  limits.idle = kQuietLimit;
+  limits.max_message_bytes = server_.options().max_body_bytes;
+  limits.max_received_bytes = std::numeric_limits<size_t>::max();
+  // The socket is the WebSocket's from here on; it watches for the client's leaving itself.
+  begun_ = upgraded_ = broken_ = true;
+  error_code ignored;
+  if (watching_) socket_.cancel(ignored);
+  auto channel = std::make_unique<SocketChannel>(socket_);
+  auto socket = co_await AcceptWebSocket(*scope_, std::move(channel), request_->headers, std::move(headers), limits);
+  if (!socket.ok()) co_return socket.status();
+  web_socket_ = std::make_unique<WatchedWebSocket>(*std::move(socket), *scope_, limits.max_message_bytes, Gone());
+  co_return web_socket_.get();
 }
 
 // ---- BeastHttpServer

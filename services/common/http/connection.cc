@@ -85,6 +85,15 @@ class Connection final : public UpstreamConnection {
   }
 
   bool IsIdleAndOpen() override { return SocketIsIdle(SocketOf(stream_)); }
+
+  Executor executor() override { return stream_.get_executor(); }
+  void ReadSome(asio::mutable_buffer into, Done done) override { stream_.async_read_some(into, std::move(done)); }
+  void WriteSome(asio::const_buffer from, Done done) override { stream_.async_write_some(from, std::move(done)); }
+  void Close() override {
+    error_code ignored;
+    SocketOf(stream_).close(ignored);
+  }
+
   Stream& stream() { return stream_; }
 
  private:
@@ -244,18 +253,18 @@ asio::awaitable<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> OpenConnect
   auto socket = co_await Connect(scope, first, addresses, plan.connect_limit);
   if (!socket.ok()) co_return MarkNothingReached(socket.status());
 
-  if (!plan.origin.tls) co_return std::make_unique<Connection<tcp::socket>>(*std::move(socket));
-
   Scope bounded(
       scope, plan.tls_limit,
       MakeError(Reason::REASON_DEADLINE, absl::StrCat("the TLS handshake with ", plan.origin.host, " took too long"),
                 {.cause = "tls_timeout"}));
-  if (plan.proxy) {
+  if (plan.proxy && (plan.origin.tls || plan.tunnel)) {
     Origin end = plan.origin;
     if (!plan.addresses.empty()) end.host = plan.addresses.front();
     const absl::Status tunnel = co_await OpenTunnel(bounded, *socket, end, *plan.proxy);
     if (!tunnel.ok()) co_return MarkNothingReached(tunnel);
   }
+  if (!plan.origin.tls) co_return std::make_unique<Connection<tcp::socket>>(*std::move(socket));
+
   ssl::stream<tcp::socket> stream(*std::move(socket), tls);
   SSL* handle = stream.native_handle();
   error_code address_error;

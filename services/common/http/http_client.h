@@ -22,6 +22,7 @@
 #include "boost/asio/awaitable.hpp"
 #include "services/common/async/scope.h"
 #include "services/common/http/http_types.h"
+#include "services/common/http/web_socket.h"
 
 namespace switchyard {
 
@@ -78,6 +79,16 @@ class HttpClient {
   /// INVALID_ARGUMENT for a URL or header that cannot be sent.
   virtual boost::asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Send(Scope& scope,
                                                                                      HttpRequest request) = 0;
+
+  /// Opens a WebSocket on a connection of its own; `handshake` is a GET without a body, its URL http or https. A
+  /// handshake that is refused is no error: the answer then has no socket. Nothing that fails here has reached anybody.
+  /// Errors: as Send(), and INTERNAL (UPSTREAM_CHANGED) for an answer that is neither. Limits are the client's, idle
+  /// between two messages. @param max_message_bytes of one message received
+  virtual boost::asio::awaitable<absl::StatusOr<WebSocketAnswer>> OpenWebSocket(Scope& scope, HttpRequest handshake,
+                                                                                size_t max_message_bytes) {
+    (void)scope, (void)handshake, (void)max_message_bytes;
+    co_return absl::UnimplementedError("this client opens no WebSockets");
+  }
 
   /// Closes kept connections, for shutdown.
   virtual void CloseIdle() = 0;

@@ -4,8 +4,8 @@
 //   … (*server)->port() …
 //
 // The handler is a coroutine on the connection's executor. It answers exactly once: Send(), or Begin(), Write()… and
-// End(). A handler that returns without an answer gets a 500; one that returns after Begin() without End() has its
-// connection cut, so a broken answer never looks whole.
+// End(), or Upgrade(). A handler that returns without an answer gets a 500; one that returns after Begin() without
+// End() has its connection cut, so a broken answer never looks whole.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,7 @@
 #include "services/common/async/runtime.h"
 #include "services/common/async/scope.h"
 #include "services/common/http/http_types.h"
+#include "services/common/http/web_socket.h"
 
 namespace switchyard {
 
@@ -56,7 +57,13 @@ class HttpResponder {
   /// Cuts the connection: the client sees a broken answer. With `reset`, by RST.
   virtual void Abort(bool reset = false) = 0;
 
-  virtual bool begun() const = 0;  // Send() or Begin() was called
+  /// Makes the connection a WebSocket, where the request asks for one. It belongs to the responder, is read all the
+  /// time, so that scope() ends when the client closes it, and is cut when the handler returns. One message, and what
+  /// waits to be read, has at most max_body_bytes. INVALID_ARGUMENT if the request asks for none, or has sent more than
+  /// its header; it can be answered otherwise then. CANCELLED if the client is gone.
+  virtual boost::asio::awaitable<absl::StatusOr<WebSocket*>> Upgrade(HttpHeaders headers) = 0;
+
+  virtual bool begun() const = 0;  // Send(), Begin() or Upgrade() was called
 };
 
 using HttpHandler = std::function<boost::asio::awaitable<void>(HttpServerRequest& request, HttpResponder& responder)>;

@@ -35,6 +35,23 @@ TEST(Requests, TheSmallestChatIsTheDocumentedOne) {
   EXPECT_EQ(request.body, ReadTestFile("tests/transcripts/kimi/request.bin"));
 }
 
+TEST(Requests, AHandshakeTellsWhatTheCallTells) {
+  Settings settings = TestSettings();
+  settings.web_socket_path = "/guess";
+  const HttpRequest handshake = ChatHandshake(settings, TestAccount());
+  EXPECT_EQ(handshake.method, "GET");
+  EXPECT_EQ(handshake.url, "https://www.kimi.com/guess");
+  EXPECT_EQ(handshake.body, "");
+  ChatInput input;
+  input.prompt = "Say ok";
+  input.generation = "k2.5";
+  const HttpRequest chat = Chat(settings, TestAccount(), input);
+  for (const char* name :
+       {"authorization", "user-agent", "origin", "connect-protocol-version", "x-msh-platform", "x-msh-device-id"})
+    EXPECT_EQ(handshake.headers.Find(name), chat.headers.Find(name)) << name;
+  EXPECT_EQ(ChatEnvelope(settings, input), chat.body);
+}
+
 TEST(Requests, ALaterTurnNamesChatAndParent) {
   ChatInput input;
   input.prompt = "More";

@@ -52,17 +52,20 @@ TEST_F(ConfigTest, EveryFaultIsToldWithItsLine) {
   const auto config = Load(
       "server:\n  port: eighty\n  prot: 1\n  host: \"a\"\n  host: \"b\"\nproviders:\n  deepsek:\n    enabled: true\n  "
       "deepseek:\n    enabled: maybe\n    spacing: -1s\n    base_url: ftp://x\n"
-      "    options:\n      max_continuations: 99\nlog: 3\n",
+      "    options:\n      max_continuations: 99\n"
+      "  kimi:\n    options:\n      transport: pigeon\n      websocket_path: guess\nlog: 3\n",
       "BROKEN\nSWITCHYARD_THREADS=many\n", {{"SWITCHYARD_LOG__LEVEL", "loud"}, {"SWITCHYARD_NONSENSE", "1"}});
   ASSERT_FALSE(config.ok());
   const std::string all(config.status().message());
-  for (const char* fault : {"config.yaml:2: server.port: must be a whole number",
-                            "config.yaml:3: server.prot: there is no such setting; did you mean server.port?",
-                            "config.yaml:5: server.host: is already set on line 4", "config.yaml:7: providers.deepsek",
-                            "config.yaml:10: providers.deepseek.enabled: must be true or false",
-                            "config.yaml:11: providers.deepseek.spacing", "config.yaml:12: providers.deepseek.base_url",
-                            "config.yaml:14: providers.deepseek.options.max_continuations", "config.yaml:15: log",
-                            ".env:1:", ".env:2:", "SWITCHYARD_LOG__LEVEL", "SWITCHYARD_NONSENSE"}) {
+  for (const char* fault :
+       {"config.yaml:2: server.port: must be a whole number",
+        "config.yaml:3: server.prot: there is no such setting; did you mean server.port?",
+        "config.yaml:5: server.host: is already set on line 4", "config.yaml:7: providers.deepsek",
+        "config.yaml:10: providers.deepseek.enabled: must be true or false",
+        "config.yaml:11: providers.deepseek.spacing", "config.yaml:12: providers.deepseek.base_url",
+        "config.yaml:14: providers.deepseek.options.max_continuations",
+        "config.yaml:17: providers.kimi.options.transport", "config.yaml:18: providers.kimi.options.websocket_path",
+        "config.yaml:19: log", ".env:1:", ".env:2:", "SWITCHYARD_LOG__LEVEL", "SWITCHYARD_NONSENSE"}) {
     EXPECT_TRUE(absl::StrContains(all, fault)) << fault << "\nnot in\n" << all;
   }
 }
@@ -174,7 +177,8 @@ TEST_F(ConfigTest, TheExamplesAreTheDefaults) {
   const auto example = LoadConfig({.file = "config.example.yaml", .env_file = ".env.example"}, {{"HOME", "/home/x"}});
   ASSERT_TRUE(example.ok()) << example.status();
   EXPECT_EQ(RedactedConfig(*example), RedactedConfig(*plain));
-  EXPECT_EQ(example->providers.at("deepseek").options, plain->providers.at("deepseek").options);
+  for (const char* platform : {"deepseek", "kimi"})
+    EXPECT_EQ(example->providers.at(platform).options, plain->providers.at(platform).options) << platform;
   EXPECT_EQ(example->server.max_body_bytes, plain->server.max_body_bytes);
   EXPECT_EQ(example->server.drain_limit, plain->server.drain_limit);
   EXPECT_EQ(example->signing.target, plain->signing.target);
