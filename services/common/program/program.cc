@@ -1,6 +1,7 @@
 #include "services/common/program/program.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -23,6 +24,7 @@ namespace {
 
 constexpr int kBadUsage = 2;
 constexpr int kNotStarted = 1;
+constexpr int kLargeAllocation = 1024 * 1024;
 constexpr absl::Duration kPatience = absl::Milliseconds(900);
 
 struct Flags {
@@ -178,6 +180,9 @@ absl::Status SetGrpcListen(std::string& field, const std::string& listen) {
 }
 
 int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
+  // What is large, a picture that passes through, goes back to the system as soon as it is done with: left to itself,
+  // the allocator stops doing so after the first.
+  mallopt(M_MMAP_THRESHOLD, kLargeAllocation);
   // Before any thread starts, so that all of them leave the signals to this one.
   const sigset_t signals = EndingSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
