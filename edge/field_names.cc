@@ -8,10 +8,11 @@ namespace switchyard {
 
 std::string FieldNames::In(absl::string_view chat) const {
   absl::string_view from, to;
+  // In order, so a longer beginning comes after a shorter one.
   for (const auto& [known, own] : names_) {
     const absl::string_view rest = chat.substr(std::min(known.size(), chat.size()));
     const bool whole = rest.empty() || rest.front() == '.' || rest.front() == '[';
-    if (!whole || !absl::StartsWith(chat, known) || known.size() < from.size()) continue;
+    if (!whole || !absl::StartsWith(chat, known)) continue;
     from = known;
     to = own;
   }

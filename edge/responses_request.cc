@@ -222,9 +222,10 @@ std::string Repeat(const json::value& body, const ChatRequest& request, absl::st
     return absl::StrCat(",\"", key, "\":", present ? json::serialize(*value) : std::string(absent));
   };
   std::string out = "\"background\":false";
-  for (const absl::string_view key : {"instructions", "max_output_tokens", "max_tool_calls", "prompt_cache_key",
-                                      "safety_identifier", "temperature", "top_p", "user"})
+  for (const absl::string_view key :
+       {"instructions", "max_output_tokens", "prompt_cache_key", "safety_identifier", "temperature", "top_p"})
     out += member(key, "null");
+  if (!request.end_user().empty() && FindMember(body, {"user"}) != nullptr) out += member("user", "\"\"");
   absl::StrAppend(&out, member("metadata", "{}"), member("tool_choice", "\"auto\""),
                   member("truncation", "\"disabled\""), member("service_tier", "\"default\""),
                   ",\"parallel_tool_calls\":",
@@ -238,8 +239,7 @@ std::string Repeat(const json::value& body, const ChatRequest& request, absl::st
   absl::StrAppend(
       &out, ",\"text\":{\"format\":", format && !format->is_null() ? json::serialize(*format) : R"({"type":"text"})",
       ",\"verbosity\":", verbosity && !verbosity->is_null() ? json::serialize(*verbosity) : "\"medium\"", "}");
-  absl::StrAppend(&out, ",\"tools\":", tools,
-                  R"(,"top_logprobs":0,"store":false,"previous_response_id":null,"conversation":null)");
+  absl::StrAppend(&out, ",\"tools\":", tools, R"(,"top_logprobs":0,"previous_response_id":null,"conversation":null)");
   return out;
 }
 

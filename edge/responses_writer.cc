@@ -94,7 +94,8 @@ std::string ResponsesWriter::ResponseJson() const {
   Member(out, "model", head_.model);
   out += ",\"output\":[";
   for (size_t i = 0; i < items_.size(); ++i) absl::StrAppend(&out, i == 0 ? "" : ",", ItemJson(items_[i]));
-  absl::StrAppend(&out, "],\"usage\":", usage_ ? UsageJson(*usage_) : "null");
+  out += "]";
+  if (usage_) absl::StrAppend(&out, ",\"usage\":", UsageJson(*usage_));
   if (!options_.repeated.empty()) absl::StrAppend(&out, ",", options_.repeated);
   if (!conversation_id_.empty()) {
     out += ",";

@@ -148,6 +148,18 @@ TEST(MessagesWriter, WhyItStopped) {
   }
 }
 
+TEST(MessagesWriter, ACitationThatComesBeforeItsTextIsNotLost) {
+  for (const char* text : {"text { text: 'a' }", "usage { total_tokens: 1 }"}) {
+    MessagesWriter writer = Writer();
+    const json::value body =
+        WholeOf(writer, {"citation { url: 'https://early' }", text, "finished { reason: FINISH_REASON_STOP }"});
+    ASSERT_EQ(body.at("content").as_array().size(), 1u) << text;
+    EXPECT_EQ(
+        json::serialize(body.at("content").at(0).at("citations")),
+        R"([{"type":"web_search_result_location","url":"https://early","title":null,"encrypted_index":"","cited_text":""}])");
+  }
+}
+
 TEST(MessagesWriter, Calls) {
   MessagesWriter writer = Writer();
   const json::value body = WholeOf(

@@ -87,10 +87,10 @@ TEST(ResponsesWriter, ExactBytes) {
                              "usage { prompt_tokens: 1 completion_tokens: 2 total_tokens: 3 source: SOURCE_ESTIMATED }",
                              "finished { reason: FINISH_REASON_STOP }"}),
             R"(event: response.created
-data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_1","object":"response","created_at":5,"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,"model":"m","output":[],"usage":null,"temperature":null}}
+data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_1","object":"response","created_at":5,"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,"model":"m","output":[],"temperature":null}}
 
 event: response.in_progress
-data: {"type":"response.in_progress","sequence_number":1,"response":{"id":"resp_1","object":"response","created_at":5,"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,"model":"m","output":[],"usage":null,"temperature":null}}
+data: {"type":"response.in_progress","sequence_number":1,"response":{"id":"resp_1","object":"response","created_at":5,"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,"model":"m","output":[],"temperature":null}}
 
 event: response.output_item.added
 data: {"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"msg_1_0","type":"message","status":"in_progress","role":"assistant","content":[]}}
@@ -184,6 +184,17 @@ TEST(ResponsesWriter, WhereACitationStandsIsCountedWithinItsMessage) {
                        "citation { url: 'u' title: 't' start: 4 end: 5 }", "finished { reason: FINISH_REASON_STOP }"});
   EXPECT_EQ(json::serialize(body.at("output").at(2).at("content").at(0).at("annotations")),
             R"([{"type":"url_citation","url":"u","title":"t","start_index":1,"end_index":2}])");
+}
+
+TEST(ResponsesWriter, ACitationThatComesBeforeItsTextIsNotLost) {
+  for (const char* text : {"text { text: 'a' }", "usage { total_tokens: 1 }"}) {
+    ResponsesWriter writer = Writer();
+    const json::value body =
+        WholeOf(writer, {"citation { url: 'https://early' }", text, "finished { reason: FINISH_REASON_STOP }"});
+    ASSERT_EQ(body.at("output").as_array().size(), 1u) << text;
+    EXPECT_EQ(json::serialize(body.at("output").at(0).at("content").at(0).at("annotations")),
+              R"([{"type":"url_citation","url":"https://early","title":"","start_index":0,"end_index":0}])");
+  }
 }
 
 TEST(ResponsesWriter, WhatEndsIncomplete) {
