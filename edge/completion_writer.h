@@ -1,81 +1,63 @@
-// ChatEvents as OpenAI JSON: chunk by chunk, or folded into one answer. Pure.
-//
-//   ChunkWriter chunks({.id = "chatcmpl-…", .model = "deepseek-chat", .created = 1793000000, .include_usage = true});
-//   chunks.Write(event, out);          // appends server-sent events
-//   …
-//   CompletionFolder folder(head);     // the same events, folded
-//   folder.Take(event);
-//   std::string body = folder.Body();
+// Answers as OpenAI's chat completions: chunk by chunk, or whole. Several answers are choices, told apart by `index`.
+// Pure.
 //
 // Source: OpenAI API reference, "The chat completion object" and "The chat completion chunk object".
 #pragma once
 
-#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "switchyard/chat/v1/chat.pb.h"
+#include "edge/answer.h"
+#include "edge/answer_writer.h"
 
 namespace switchyard {
 
-struct CompletionHead {
-  std::string id = {};
-  std::string model = {};
-  int64_t created = 0;  // Unix seconds
-  bool include_usage = false;
-};
+/// "stop", "length", …: OpenAI's word.
+absl::string_view FinishWord(chat::v1::FinishReason reason);
+/// OpenAI's usage object; `estimated` where no platform counted.
+std::string UsageObject(const chat::v1::Usage& usage);
+/// [{"type":"url_citation",…}]. @param shift code points that the caller sees before the answer's own text
+std::string Annotations(const std::vector<chat::v1::Citation>& citations, int64_t shift = 0);
 
-/// Whether the caller is to see something of it: until then the HTTP status can still change.
-bool IsContent(const chat::v1::ChatEvent& event);
-
-class ChunkWriter {
+class CompletionWriter final : public AnswerWriter {
  public:
-  explicit ChunkWriter(CompletionHead head);
+  struct Options {
+    size_t choices = 1;
+    bool include_usage = false;      // stream_options.include_usage
+    bool calls_as_function = false;  // a call is answered as `function_call`, the older form
+  };
+  CompletionWriter(AnswerHead head, Options options);
 
-  /// Appends the server-sent events for `event`. What comes before the first content is kept until then.
-  void Write(const chat::v1::ChatEvent& event, std::string& out);
-
-  /// Whether the answer's end has been written, `[DONE]` included.
-  bool ended() const { return ended_; }
+  void Write(size_t index, const chat::v1::ChatEvent& event, std::string& out) override;
+  void End(std::string& out) override;
+  void Fail(const absl::Status& status, std::string& out) override;
+  void Take(size_t index, const chat::v1::ChatEvent& event) override { choices_[index].answer.Take(event); }
+  std::string Whole() override;
 
  private:
-  void Open(std::string& out);
-  void Delta(absl::string_view key, absl::string_view text, std::string& out);
-  void ToolCall(const chat::v1::ToolCallDelta& call, std::string& out);
-  void End(chat::v1::FinishReason reason, std::string& out);
+  struct Choice {
+    Answer answer;  // streamed: what is told at its end, no text
+    std::string prefix;
+    bool opened = false;
+  };
 
-  CompletionHead head_;
-  std::string prefix_;  // of every chunk: up to its choices
-  std::string suffix_;  // of every chunk that is not the last of its kind
-  std::string conversation_id_;
-  std::string usage_;
-  std::vector<chat::v1::Citation> citations_;
-  std::vector<chat::v1::Notice> notices_;
-  bool opened_ = false;
-  bool ended_ = false;
-};
+  void Open(Choice& choice, std::string& out);
+  void Delta(Choice& choice, absl::string_view members, std::string& out);
+  void ToolCall(Choice& choice, const chat::v1::ToolCallDelta& call, std::string& out);
+  void Finish(Choice& choice, chat::v1::FinishReason reason, std::string& out);
+  absl::string_view Word(chat::v1::FinishReason reason) const;
+  std::string ChoiceObject(size_t index) const;
+  std::string CallsMember(const std::vector<chat::v1::ToolCall>& calls) const;
+  std::optional<chat::v1::Usage> Usage() const;
 
-class CompletionFolder {
- public:
-  explicit CompletionFolder(CompletionHead head) : head_(std::move(head)) {}
-
-  void Take(const chat::v1::ChatEvent& event);
-  bool finished() const { return finish_reason_ != chat::v1::FINISH_REASON_UNSPECIFIED; }
-  std::string Body() const;
-
- private:
-  CompletionHead head_;
-  std::string text_;
-  bool has_text_ = false;
-  std::string reasoning_;
-  std::string refusal_;
-  std::string conversation_id_;
-  std::vector<chat::v1::ToolCall> calls_;
-  std::vector<chat::v1::Citation> citations_;
-  std::vector<chat::v1::Notice> notices_;
-  chat::v1::Usage usage_;
-  chat::v1::FinishReason finish_reason_ = chat::v1::FINISH_REASON_UNSPECIFIED;
+  AnswerHead head_;
+  Options options_;
+  std::string chunk_;   // of every chunk: up to its choices
+  std::string suffix_;  // of every chunk but that of the usage
+  std::vector<Choice> choices_;
+  std::vector<chat::v1::Notice> told_;
 };
 
 }  // namespace switchyard

@@ -20,6 +20,27 @@ std::string Authority(const std::string& host, int port) {
   return absl::StrContains(host, ':') ? absl::StrCat("[", host, "]:", port) : absl::StrCat(host, ":", port);
 }
 
+bool IsLoopback(const Config& config) { return IsLoopbackAuthority(Authority(config.server.host, config.server.port)); }
+
+/// The keys, if they are good, and if there need to be any, there.
+absl::StatusOr<std::unique_ptr<ApiKeys>> OpenKeys(const Config& config) {
+  ApiKeys::Options options;
+  options.file = config.KeysFile();
+  options.file_must_exist = !config.server.keys_file.empty();
+  options.plain = config.server.api_keys;
+  options.pass_through = config.server.pass_through;
+  auto keys = ApiKeys::Load(std::move(options), SystemClock::Get());
+  if (!keys.ok()) return keys.status();
+  if (!IsLoopback(config) && !config.server.insecure && !(*keys)->required()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "server.host: ", config.server.host,
+        " can be reached from other machines, and there are no API keys: anybody there could spend the "
+        "accounts. Make keys (switchyard keys add NAME), or keep 127.0.0.1, or say --insecure if something "
+        "else protects it."));
+  }
+  return keys;
+}
+
 }  // namespace
 
 absl::Status SetHttpListen(Config& config, const std::string& listen) {
@@ -35,22 +56,22 @@ absl::Status SetHttpListen(Config& config, const std::string& listen) {
   return absl::OkStatus();
 }
 
+absl::Status EdgeHost::Check(const Config& config) { return OpenKeys(config).status(); }
+
 absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, Runtime& runtime, ChatClient& chat) {
-  const bool loopback = IsLoopbackAuthority(Authority(config.server.host, config.server.port));
-  if (!loopback && !config.server.insecure) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("server.host: ", config.server.host,
-                     " can be reached from other machines, and anybody there could use the accounts. "
-                     "Keep 127.0.0.1, or set server.insecure: true if that is what you want."));
-  }
+  auto keys = OpenKeys(config);
+  if (!keys.ok()) return keys.status();
+  if ((*keys)->required() && (*keys)->size() == 0)
+    LogWarning("no_api_keys", {{"file", config.KeysFile()}, {"effect", "nobody is served until there is a key"}});
   auto edge = std::make_unique<EdgeHost>();
   edge->host_ = config.server.host;
+  edge->keys_ = *std::move(keys);
   EdgeService::Options options;
-  options.completions.request_limit = config.server.request_limit;
-  options.completions.heartbeat = config.server.heartbeat;
+  options.turn.request_limit = config.server.request_limit;
+  options.turn.heartbeat = config.server.heartbeat;
   options.max_in_flight = config.server.max_in_flight;
-  options.loopback_only = loopback;
-  edge->service_ = std::make_unique<EdgeService>(chat, options, SystemClock::Get(), SystemRandom::Get());
+  options.loopback_only = IsLoopback(config);
+  edge->service_ = std::make_unique<EdgeService>(chat, *edge->keys_, options, SystemClock::Get(), SystemRandom::Get());
   HttpServerOptions http;
   http.host = config.server.host;
   http.port = config.server.port;
@@ -60,6 +81,9 @@ absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, 
     headers.Add("x-request-id", id);
     LogInfo("request_refused", {{"request_id", id}, {"http_status", status}, {"reason", message}});
     return HttpErrorBody(status, message);
+  };
+  http.check_header = [service = edge->service_.get()](const HttpServerRequest& request) {
+    return service->CheckHeader(request);
   };
   auto server = HttpServer::Listen(runtime, std::move(http), edge->service_->Handler());
   if (!server.ok()) return server.status();
@@ -72,6 +96,11 @@ EdgeHost::~EdgeHost() {
 }
 
 std::string EdgeHost::url() const { return absl::StrCat("http://", Authority(host_, server_->port())); }
+
+std::string EdgeHost::Greeting() const {
+  return absl::StrCat("serving HTTP on ", url(),
+                      keys_->required() ? "\ncallers need an API key (switchyard keys add NAME makes one)" : "");
+}
 
 void EdgeHost::Drain() { service_->Drain(); }
 

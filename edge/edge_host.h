@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "edge/api_keys.h"
 #include "edge/chat_client.h"
 #include "edge/edge_service.h"
 #include "services/common/async/runtime.h"
@@ -20,18 +21,23 @@ absl::Status SetHttpListen(Config& config, const std::string& listen);
 
 class EdgeHost {
  public:
-  /// `runtime` and `chat` outlive it. FAILED_PRECONDITION for an address that others can reach, without
-  /// `server.insecure`.
+  /// Whether it could start with these keys at this address; the errors of Start().
+  static absl::Status Check(const Config& config);
+  /// `runtime` and `chat` outlive it. FAILED_PRECONDITION for an address that others can reach, with neither API keys
+  /// nor `server.insecure`; INVALID_ARGUMENT for a damaged key file.
   static absl::StatusOr<std::unique_ptr<EdgeHost>> Start(const Config& config, Runtime& runtime, ChatClient& chat);
   ~EdgeHost();
 
   std::string url() const;  // "http://127.0.0.1:8000"
+  /// What to tell the person who started it: the address, and whether callers need a key.
+  std::string Greeting() const;
   void Drain();
   /// Waits for running requests, `limit` at most, then ends them with an error.
   void Finish(absl::Duration limit);
 
  private:
   std::string host_;
+  std::unique_ptr<ApiKeys> keys_;
   std::unique_ptr<EdgeService> service_;
   std::unique_ptr<HttpServer> server_;
 };

@@ -4,8 +4,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "edge/api.h"
 #include "edge/error_body.h"
-#include "edge/origin_guard.h"
+#include "services/common/catalogue/catalogue.h"
 #include "services/common/log/log.h"
 #include "services/common/status/reason.h"
 #include "services/common/text/json.h"
@@ -16,7 +17,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr absl::string_view kCompletions = "/v1/chat/completions";
 constexpr absl::string_view kModels = "/v1/models";
 constexpr absl::string_view kHealth = "/healthz";
 constexpr absl::string_view kReadiness = "/readyz";
@@ -24,7 +24,7 @@ constexpr absl::Duration kReadyLimit = absl::Seconds(2);
 
 /// The method of a path; empty for a path that does not exist.
 absl::string_view MethodOf(absl::string_view path) {
-  if (path == kCompletions) return "POST";
+  if (FindApi(path) != nullptr) return "POST";
   if (path == kModels || path == kHealth || path == kReadiness || absl::StartsWith(path, absl::StrCat(kModels, "/")))
     return "GET";
   return "";
@@ -40,10 +40,16 @@ asio::awaitable<void> SendJson(HttpResponder& responder, HttpHeaders headers, in
 asio::awaitable<void> SendError(HttpResponder& responder, HttpHeaders headers, const absl::Status& status,
                                 RequestRecord& record) {
   record.status = status;
-  ErrorAnswer answer = MakeErrorAnswer(status);
+  ErrorAnswer answer = MakeErrorAnswer(status, record.error_form, headers.Get("x-request-id"));
   record.http_status = answer.http_status;
   for (const auto& [name, value] : headers) answer.headers.Add(name, value);
   co_await responder.Send(answer.http_status, std::move(answer.headers), std::move(answer.body));
+}
+
+bool IsProbe(absl::string_view path) { return path == kHealth || path == kReadiness; }
+
+absl::Status TooBusy() {
+  return MakeError(Reason::REASON_OVERLOADED, "the relay is serving as many requests as it may");
 }
 
 std::string ModelObject(const chat::v1::Model& model) {
@@ -52,6 +58,18 @@ std::string ModelObject(const chat::v1::Model& model) {
   absl::StrAppend(&out, R"(,"object":"model","created":)", model.created().seconds(), R"(,"owned_by":)");
   AppendJsonString(out, model.owned_by());
   return out + "}";
+}
+
+chat::v1::ListModelsResponse CatalogueOf(absl::string_view platform) {
+  chat::v1::ListModelsResponse all;
+  for (const ModelEntry& entry : AllModels()) {
+    if (entry.platform != platform) continue;
+    chat::v1::Model& model = *all.add_models();
+    model.set_id(std::string(entry.id));
+    model.set_owned_by(std::string(VendorOf(platform)));
+    model.mutable_created()->set_seconds(absl::ToUnixSeconds(CatalogueDate()));
+  }
+  return all;
 }
 
 /// The number of requests at once, for as long as it lives.
@@ -74,26 +92,28 @@ HttpHandler EdgeService::Handler() {
   return [this](HttpServerRequest& request, HttpResponder& responder) { return Serve(request, responder); };
 }
 
-asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpResponder& responder) {
-  const auto start = clock_.MonotonicNow();
-  const auto since_start = [start](Clock::Monotonic when) {
-    return absl::ToDoubleMilliseconds(absl::FromChrono(when - start));
-  };
-  CallContext context;
+EdgeService::Exchange EdgeService::Open(const HttpServerRequest& request) {
+  Exchange exchange;
+  exchange.start = clock_.MonotonicNow();
+  CallContext& context = exchange.context;
   if (const absl::string_view id = request.headers.Get("x-request-id"); IsRequestId(id))
     context.request_id = std::string(id);
   if (context.request_id.empty()) context.request_id = absl::StrCat("req_", random_.NextHex(24));
   if (const absl::string_view trace = request.headers.Get("traceparent"); IsTraceparent(trace))
     context.traceparent = std::string(trace);
-  HttpHeaders headers;
-  headers.Add("x-request-id", context.request_id);
+  exchange.headers.Add("x-request-id", context.request_id);
+  exchange.record.error_form = ErrorFormOf(request.path);
+  return exchange;
+}
 
-  RequestRecord record;
-  const bool probe = request.path == kHealth || request.path == kReadiness;
-  co_await Route(request, responder, context, std::move(headers), record);
-  if (probe) co_return;
-  const bool gone = responder.scope().ended();
-  LogInfo("request", {{"request_id", context.request_id},
+void EdgeService::Close(const HttpServerRequest& request, const Exchange& exchange, bool gone) const {
+  if (IsProbe(request.path)) return;
+  const RequestRecord& record = exchange.record;
+  const auto since_start = [&exchange](Clock::Monotonic when) {
+    return absl::ToDoubleMilliseconds(absl::FromChrono(when - exchange.start));
+  };
+  LogInfo("request", {{"request_id", exchange.context.request_id},
+                      {"caller", exchange.caller.name()},
                       {"method", request.method},
                       {"path", request.path},
                       {"model", record.model},
@@ -106,104 +126,117 @@ asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpRespond
                       {"duration_ms", since_start(clock_.MonotonicNow())}});
 }
 
-asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpResponder& responder,
-                                         const CallContext& context, HttpHeaders headers, RequestRecord& record) {
+std::optional<HttpRefusal> EdgeService::Screen(const HttpServerRequest& request, Exchange& exchange) const {
+  if (IsProbe(request.path) && (request.method == "GET" || request.method == "HEAD")) return std::nullopt;
+  Admission admission = gate_.Look(request, MethodOf(request.path));
+  exchange.caller = std::move(admission.caller);
+  for (const auto& [name, value] : admission.headers) exchange.headers.Add(name, value);
+  RequestRecord& record = exchange.record;
+  record.http_status = admission.http_status;
+  record.status = admission.status;
+  if (admission.admitted() && request.method == "POST" && in_flight_ >= options_.max_in_flight)
+    record.status = TooBusy();
+  if (!record.status.ok()) {
+    ErrorAnswer answer = MakeErrorAnswer(record.status, record.error_form, exchange.context.request_id);
+    record.http_status = answer.http_status;
+    for (const auto& [name, value] : exchange.headers) answer.headers.Add(name, value);
+    return HttpRefusal{answer.http_status, std::move(answer.headers), std::move(answer.body)};
+  }
+  if (admission.admitted()) return std::nullopt;
+  HttpRefusal refusal{admission.http_status, exchange.headers, ""};
+  if (!admission.message.empty()) {
+    refusal.headers.Add("Content-Type", "application/json");
+    refusal.body =
+        HttpErrorBody(admission.http_status, admission.message, record.error_form, exchange.context.request_id);
+  }
+  return refusal;
+}
+
+std::optional<HttpRefusal> EdgeService::CheckHeader(const HttpServerRequest& request) {
+  Exchange exchange = Open(request);
+  auto refusal = Screen(request, exchange);
+  if (refusal) Close(request, exchange, false);
+  return refusal;
+}
+
+asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpResponder& responder) {
+  Exchange exchange = Open(request);
+  // Again, with the body there: what it decides about the caller is needed now, and a key may have been revoked.
+  auto refusal = Screen(request, exchange);
+  if (refusal) {
+    co_await responder.Send(refusal->status, std::move(refusal->headers), std::move(refusal->body));
+  } else {
+    co_await Route(request, responder, exchange);
+  }
+  Close(request, exchange, responder.scope().ended());
+}
+
+asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpResponder& responder, Exchange& exchange) {
+  RequestRecord& record = exchange.record;
   if (request.path == kHealth) {
-    co_await SendJson(responder, std::move(headers), 200, R"({"status":"ok"})", record);
+    co_await SendJson(responder, std::move(exchange.headers), 200, R"({"status":"ok"})", record);
     co_return;
   }
   if (request.path == kReadiness) {
-    co_await Ready(responder, context, std::move(headers), record);
+    co_await Ready(responder, exchange);
     co_return;
   }
-  const absl::Status guarded = options_.loopback_only ? CheckLocal(request.headers) : CheckOrigin(request.headers);
-  if (!guarded.ok()) {
-    co_await SendError(responder, std::move(headers), guarded, record);
+  if (request.method != "POST") {
+    co_await Models(request, responder, exchange);
     co_return;
   }
-  if (const auto origin = request.headers.Find("origin")) {
-    headers.Add("Access-Control-Allow-Origin", *origin);
-    headers.Add("Access-Control-Expose-Headers", "x-request-id, retry-after, x-should-retry");
-    headers.Add("Vary", "Origin");
-  }
-  const absl::string_view method = MethodOf(request.path);
-  if (request.method == "OPTIONS" && !method.empty()) {
-    constexpr int kNoContent = 204;
-    headers.Add("Access-Control-Allow-Methods", absl::StrCat(method, ", OPTIONS"));
-    const absl::string_view asked = request.headers.Get("access-control-request-headers");
-    headers.Add("Access-Control-Allow-Headers",
-                asked.empty() ? absl::string_view("authorization, content-type") : asked);
-    headers.Add("Access-Control-Max-Age", "600");
-    record.http_status = kNoContent;
-    co_await responder.Send(kNoContent, std::move(headers), "");
-    co_return;
-  }
-  if (method.empty()) {
-    std::string body = HttpErrorBody(404, absl::StrCat("There is nothing at ", request.path.substr(0, 200),
-                                                       ". The API is under /v1: /v1/chat/completions, /v1/models."));
-    co_await SendJson(responder, std::move(headers), 404, std::move(body), record);
-    co_return;
-  }
-  const bool head = request.method == "HEAD" && method == "GET";  // the server leaves the body out
-  if (request.method != method && !head) {
-    headers.Add("Allow", absl::StrCat(method, method == "GET" ? ", HEAD, OPTIONS" : ", OPTIONS"));
-    std::string body =
-        request.method == "HEAD" ? "" : HttpErrorBody(405, absl::StrCat("Use ", method, " for ", request.path, "."));
-    co_await SendJson(responder, std::move(headers), 405, std::move(body), record);
-    co_return;
-  }
-  if (method == "GET") {
-    co_await Models(request, responder, context, std::move(headers), record);
-    co_return;
-  }
+  const auto turn = exchange.caller.Begin(exchange.start);
+  exchange.caller.SetLimitHeaders(exchange.headers, exchange.start);
   const InFlight in_flight(in_flight_);
-  if (in_flight.now() > options_.max_in_flight) {
-    const absl::Status busy = MakeError(Reason::REASON_OVERLOADED, "the relay is serving as many requests as it may");
-    co_await SendError(responder, std::move(headers), busy, record);
+  if (!turn.ok() || in_flight.now() > options_.max_in_flight) {
+    const absl::Status refused = turn.ok() ? TooBusy() : turn.status();
+    co_await SendError(responder, std::move(exchange.headers), refused, record);
     co_return;
   }
-  std::string id = absl::StrCat("chatcmpl-", random_.NextHex(24));
-  co_await ServeChatCompletion(request, responder, chat_, context, options_.completions, clock_, std::move(id),
-                               std::move(headers), record);
+  co_await ServeApi(*FindApi(request.path), request, responder, chat_, exchange.caller, exchange.context, options_.turn,
+                    clock_, random_, std::move(exchange.headers), record);
 }
 
-asio::awaitable<void> EdgeService::Models(HttpServerRequest& request, HttpResponder& responder,
-                                          const CallContext& context, HttpHeaders headers, RequestRecord& record) {
-  auto models = co_await chat_.ListModels(responder.scope(), context);
+asio::awaitable<void> EdgeService::Models(HttpServerRequest& request, HttpResponder& responder, Exchange& exchange) {
+  const Caller& caller = exchange.caller;
+  auto models = co_await chat_.ListModels(responder.scope(), exchange.context);
   if (!models.ok()) {
-    co_await SendError(responder, std::move(headers), models.status(), record);
+    co_await SendError(responder, std::move(exchange.headers), models.status(), exchange.record);
     co_return;
   }
+  // A token that the caller brought along needs no account of ours.
+  if (!caller.own_platform().empty()) *models = CatalogueOf(caller.own_platform());
   if (request.path == kModels) {
-    std::string body = R"({"object":"list","data":[)";
-    for (int i = 0; i < models->models_size(); ++i)
-      absl::StrAppend(&body, i == 0 ? "" : ",", ModelObject(models->models(i)));
-    co_await SendJson(responder, std::move(headers), 200, body + "]}", record);
+    std::string list;
+    for (const chat::v1::Model& model : models->models()) {
+      if (caller.MayUse(model.id())) absl::StrAppend(&list, list.empty() ? "" : ",", ModelObject(model));
+    }
+    std::string body = absl::StrCat(R"({"object":"list","data":[)", list, "]}");
+    co_await SendJson(responder, std::move(exchange.headers), 200, std::move(body), exchange.record);
     co_return;
   }
   const std::string id = request.path.substr(kModels.size() + 1);
   for (const chat::v1::Model& model : models->models()) {
-    if (model.id() != id) continue;
-    co_await SendJson(responder, std::move(headers), 200, ModelObject(model), record);
+    if (model.id() != id || !caller.MayUse(id)) continue;
+    co_await SendJson(responder, std::move(exchange.headers), 200, ModelObject(model), exchange.record);
     co_return;
   }
   const std::string message =
       absl::StrCat("The model '", id.substr(0, 100), "' does not exist here. GET /v1/models lists those that do.");
   const absl::Status unknown = MakeError(Reason::REASON_MODEL_NOT_FOUND, message, {.field = "model"});
-  co_await SendError(responder, std::move(headers), unknown, record);
+  co_await SendError(responder, std::move(exchange.headers), unknown, exchange.record);
 }
 
-asio::awaitable<void> EdgeService::Ready(HttpResponder& responder, const CallContext& context, HttpHeaders headers,
-                                         RequestRecord& record) {
+asio::awaitable<void> EdgeService::Ready(HttpResponder& responder, Exchange& exchange) {
   bool ready = !draining_;
   if (ready) {
     const absl::Status late = MakeError(Reason::REASON_NO_BACKEND, "no answer in time");
     Scope bounded(responder.scope(), kReadyLimit, late);
-    auto models = co_await chat_.ListModels(bounded, context);
+    auto models = co_await chat_.ListModels(bounded, exchange.context);
     ready = models.ok();
   }
-  co_await SendJson(responder, std::move(headers), ready ? 200 : 503,
-                    ready ? R"({"status":"ready"})" : R"({"status":"not ready"})", record);
+  co_await SendJson(responder, std::move(exchange.headers), ready ? 200 : 503,
+                    ready ? R"({"status":"ready"})" : R"({"status":"not ready"})", exchange.record);
 }
 
 }  // namespace switchyard

@@ -7,10 +7,13 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string>
 
+#include "edge/api_keys.h"
 #include "edge/chat_client.h"
-#include "edge/chat_completions.h"
+#include "edge/gate.h"
+#include "edge/turn.h"
 #include "services/common/http/http_server.h"
 #include "services/common/time/random.h"
 
@@ -19,31 +22,44 @@ namespace switchyard {
 class EdgeService {
  public:
   struct Options {
-    ChatCompletionsOptions completions = {};
+    TurnOptions turn = {};
     int max_in_flight = 4096;
-    bool loopback_only = true;  // by Host and Origin
+    bool loopback_only = true;  // by Host and Origin, without keys
   };
   /// All but the options outlive it.
-  EdgeService(ChatClient& chat, Options options, const Clock& clock, Random& random)
-      : chat_(chat), options_(options), clock_(clock), random_(random) {}
+  EdgeService(ChatClient& chat, ApiKeys& keys, Options options, const Clock& clock, Random& random)
+      : chat_(chat), options_(options), gate_(keys, options.loopback_only, clock), clock_(clock), random_(random) {}
 
   /// For HttpServer. The service outlives the server.
   HttpHandler Handler();
+
+  /// For HttpServerOptions::check_header: answers what the header alone decides, before the body comes.
+  std::optional<HttpRefusal> CheckHeader(const HttpServerRequest& request);
 
   /// From now on /readyz says no; everything is still served.
   void Drain() { draining_ = true; }
 
  private:
+  /// One request, and what is said of it.
+  struct Exchange {
+    CallContext context;
+    HttpHeaders headers;  // of every answer
+    RequestRecord record;
+    Caller caller;
+    Clock::Monotonic start;
+  };
+  Exchange Open(const HttpServerRequest& request);
+  std::optional<HttpRefusal> Screen(const HttpServerRequest& request, Exchange& exchange) const;
+  void Close(const HttpServerRequest& request, const Exchange& exchange, bool gone) const;
+
   boost::asio::awaitable<void> Serve(HttpServerRequest& request, HttpResponder& responder);
-  boost::asio::awaitable<void> Route(HttpServerRequest& request, HttpResponder& responder, const CallContext& context,
-                                     HttpHeaders headers, RequestRecord& record);
-  boost::asio::awaitable<void> Models(HttpServerRequest& request, HttpResponder& responder, const CallContext& context,
-                                      HttpHeaders headers, RequestRecord& record);
-  boost::asio::awaitable<void> Ready(HttpResponder& responder, const CallContext& context, HttpHeaders headers,
-                                     RequestRecord& record);
+  boost::asio::awaitable<void> Route(HttpServerRequest& request, HttpResponder& responder, Exchange& exchange);
+  boost::asio::awaitable<void> Models(HttpServerRequest& request, HttpResponder& responder, Exchange& exchange);
+  boost::asio::awaitable<void> Ready(HttpResponder& responder, Exchange& exchange);
 
   ChatClient& chat_;
   const Options options_;
+  const Gate gate_;
   const Clock& clock_;
   Random& random_;
   std::atomic<int> in_flight_{0};

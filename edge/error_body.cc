@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "services/common/status/reason.h"
@@ -11,7 +12,8 @@
 namespace switchyard {
 namespace {
 
-std::string Object(absl::string_view message, absl::string_view type, absl::string_view param, absl::string_view code) {
+std::string OpenAiObject(absl::string_view message, absl::string_view type, absl::string_view param,
+                         absl::string_view code) {
   std::string out = R"({"error":{"message":)";
   AppendJsonString(out, ReplaceInvalidUtf8(message));
   out += R"(,"type":)";
@@ -28,6 +30,43 @@ std::string Object(absl::string_view message, absl::string_view type, absl::stri
   return out;
 }
 
+// Source: Anthropic API reference, "Errors". What is not listed is the caller's fault below 500, else the server's.
+absl::string_view AnthropicType(int http_status) {
+  switch (http_status) {
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 413:
+      return "request_too_large";
+    case 429:
+      return "rate_limit_error";
+    case 503:
+      return "overloaded_error";
+    case 504:
+      return "timeout_error";
+    default:
+      return http_status < 500 ? "invalid_request_error" : "api_error";
+  }
+}
+
+// `details.error_code` says what the closed list of types cannot.
+std::string AnthropicObject(int http_status, absl::string_view message, absl::string_view code,
+                            absl::string_view request_id) {
+  std::string out = R"({"type":"error","error":{"type":)";
+  AppendJsonString(out, AnthropicType(http_status));
+  out += R"(,"message":)";
+  AppendJsonString(out, ReplaceInvalidUtf8(message));
+  out += R"(,"details":{"error_code":)";
+  AppendJsonString(out, code);
+  out += R"(}},"request_id":)";
+  AppendJsonString(out, request_id);
+  out += "}";
+  return out;
+}
+
 std::string Message(const absl::Status& status) {
   return status.message().empty() ? std::string("the relay failed without saying why") : std::string(status.message());
 }
@@ -38,13 +77,21 @@ int64_t WholeSeconds(absl::Duration wait) {
 
 }  // namespace
 
-std::string ErrorObject(const absl::Status& status) {
-  const ErrorDetail detail = DetailOf(status);
-  const ReasonTraits& traits = TraitsOf(detail.reason());
-  return Object(Message(status), traits.type, detail.field(), traits.code);
+ErrorForm ErrorFormOf(absl::string_view path) {
+  constexpr absl::string_view kMessages = "/v1/messages";
+  return path == kMessages || absl::StartsWith(path, absl::StrCat(kMessages, "/")) ? ErrorForm::kAnthropic
+                                                                                   : ErrorForm::kOpenAi;
 }
 
-ErrorAnswer MakeErrorAnswer(const absl::Status& status) {
+std::string ErrorObject(const absl::Status& status, ErrorForm form, absl::string_view request_id) {
+  const ErrorDetail detail = DetailOf(status);
+  const ReasonTraits& traits = TraitsOf(detail.reason());
+  if (form == ErrorForm::kAnthropic)
+    return AnthropicObject(traits.http_status, Message(status), traits.code, request_id);
+  return OpenAiObject(Message(status), traits.type, detail.field(), traits.code);
+}
+
+ErrorAnswer MakeErrorAnswer(const absl::Status& status, ErrorForm form, absl::string_view request_id) {
   const ErrorDetail detail = DetailOf(status);
   const ReasonTraits& traits = TraitsOf(detail.reason());
   ErrorAnswer answer;
@@ -58,14 +105,16 @@ ErrorAnswer MakeErrorAnswer(const absl::Status& status) {
     answer.headers.Add("Retry-After", absl::StrCat(WholeSeconds(wait)));
   if (traits.should_retry) answer.headers.Add("x-should-retry", *traits.should_retry ? "true" : "false");
   if (traits.http_status == 401) answer.headers.Add("WWW-Authenticate", "Bearer");
-  answer.body = ErrorObject(status);
+  if (form == ErrorForm::kAnthropic) answer.headers.Add("request-id", request_id);
+  answer.body = ErrorObject(status, form, request_id);
   return answer;
 }
 
-std::string HttpErrorBody(int http_status, absl::string_view message) {
+std::string HttpErrorBody(int http_status, absl::string_view message, ErrorForm form, absl::string_view request_id) {
   const bool caller = http_status < 500;
-  return Object(message, caller ? "invalid_request_error" : "server_error", "",
-                caller ? "invalid_request" : "internal_error");
+  const absl::string_view code = caller ? "invalid_request" : "internal_error";
+  if (form == ErrorForm::kAnthropic) return AnthropicObject(http_status, message, code, request_id);
+  return OpenAiObject(message, caller ? "invalid_request_error" : "server_error", "", code);
 }
 
 }  // namespace switchyard

@@ -108,6 +108,14 @@ class Fields {
     Check(value.status());
     return value.ok() ? *std::move(value) : std::string();
   }
+  /// A string where it stands in the JSON, which may be large; nullopt if it is not there.
+  std::optional<absl::string_view> View(absl::string_view key) {
+    const boost::json::value* value = Raw(key);
+    if (value == nullptr) return std::nullopt;
+    if (value->is_string()) return ToAbsl(value->get_string());
+    Wrong(key, "a string");
+    return std::nullopt;
+  }
   /// A required object; nullptr after a fault.
   const boost::json::value* RequiredRaw(absl::string_view key) {
     const boost::json::value* value = Raw(key);

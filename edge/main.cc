@@ -42,7 +42,7 @@ class Running final : public RunningProgram {
     runtime_.reset();
   }
 
-  std::string Greeting() const override { return absl::StrCat("serving HTTP on ", edge_->url()); }
+  std::string Greeting() const override { return edge_->Greeting(); }
   void Drain() override { edge_->Drain(); }
   void Finish(absl::Duration limit) override { edge_->Finish(limit); }
   void Abandon() override { edge_->Finish(absl::ZeroDuration()); }
@@ -64,5 +64,7 @@ int main(int argc, char** argv) {
                      .purpose = "Serves the OpenAI-compatible HTTP API in front of the providers' services.",
                      .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
                      .set_listen = SetHttpListen,
-                     .start = [](Config config) { return Running::Start(config); }});
+                     .start = [](Config config) { return Running::Start(config); },
+                     .serves_http = true,
+                     .check = EdgeHost::Check});
 }

@@ -141,13 +141,15 @@ bool MayHold(Role role, PartKind kind) {
 void ReadImage(Fields& part, chat::v1::Image& image, Reading& reading) {
   const json::value* inner = part.RequiredRaw("image_url");
   if (inner == nullptr) return;
-  std::string url;
+  absl::string_view url;
   std::string path = part.PathOf("image_url");
   if (inner->is_string()) {  // not OpenAI's form, but that of many clients
-    url = std::string(ToAbsl(inner->get_string()));
+    url = ToAbsl(inner->get_string());
   } else {
     Fields object(JsonReader(*inner, path), reading);
-    url = object.Required("url");
+    const auto given = object.View("url");
+    if (!given && object.ok()) object.Wrong("url", "a string");
+    url = given.value_or(absl::string_view());
     object.OneOf("detail", kDetails);
     if (auto detail = object.String("detail")) image.set_detail(*std::move(detail));
     absl::StrAppend(&path, ".url");
@@ -160,7 +162,7 @@ void ReadImage(Fields& part, chat::v1::Image& image, Reading& reading) {
     image.set_media_type(std::move(data->media_type));
     image.set_data(std::move(data->bytes));
   } else if (absl::StartsWithIgnoreCase(url, "https://") || absl::StartsWithIgnoreCase(url, "http://")) {
-    image.set_url(std::move(url));
+    image.set_url(std::string(url));
   } else {
     fault("must be an https address or a data URL");
   }
@@ -172,7 +174,7 @@ void ReadFile(Fields& part, chat::v1::File& file, Reading& reading) {
   Fields object(JsonReader(*inner, part.PathOf("file")), reading);
   if (auto name = object.String("filename", kIdLength)) file.set_filename(*std::move(name));
   const auto id = object.String("file_id", kIdLength);
-  const auto data = object.String("file_data");
+  const auto data = object.View("file_data");
   if (!part.ok()) return;
   if (id.has_value() == data.has_value()) return object.Fault("must have either file_data or file_id");
   if (id) return file.set_file_id(*id);

@@ -150,6 +150,7 @@ std::optional<int> ReadFlags(int argc, char** argv, ConfigSources& sources) {
       sources.file_optional = false;
     } else if (chosen == kEnvFile) {
       sources.env_file = optarg;
+      sources.env_file_optional = false;
     } else if (chosen == kHelpFlag || chosen == 'h') {
       std::fputs(kHelp, stdout);
       return 0;
@@ -166,7 +167,7 @@ std::optional<int> ReadFlags(int argc, char** argv, ConfigSources& sources) {
 }  // namespace
 
 int AccountsCommand(int argc, char** argv) {
-  ConfigSources sources{.file = "config.yaml", .file_optional = true, .env_file = ".env"};
+  ConfigSources sources{.file = "config.yaml", .file_optional = true, .env_file = ".env", .env_file_optional = true};
   if (const auto exit = ReadFlags(argc, argv, sources)) return *exit;
   auto config = LoadConfig(sources, ProcessEnvironment());
   if (!config.ok()) {

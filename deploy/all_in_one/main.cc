@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "deploy/all_in_one/accounts_command.h"
+#include "deploy/all_in_one/keys_command.h"
 #include "edge/edge_host.h"
 #include "services/common/async/cpu_pool.h"
 #include "services/common/async/runtime.h"
@@ -86,7 +87,7 @@ class Relay final : public RunningProgram {
   }
 
   std::string Greeting() const override {
-    return absl::StrCat("serving HTTP on ", edge_->url(), "\nserving gRPC (switchyard.chat.v1.ChatService) on ",
+    return absl::StrCat(edge_->Greeting(), "\nserving gRPC (switchyard.chat.v1.ChatService) on ",
                         chat_host_->address());
   }
   void Drain() override {
@@ -171,12 +172,15 @@ class Relay final : public RunningProgram {
 int main(int argc, char** argv) {
   using namespace switchyard;  // NOLINT(google-build-using-namespace)
   if (argc > 1 && absl::string_view(argv[1]) == "accounts") return AccountsCommand(argc - 1, argv + 1);
-  return RunProgram(
-      argc, argv,
-      {.name = "switchyard",
-       .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM "
-                  "platforms; the whole relay in one process. \"switchyard accounts\" checks the accounts.",
-       .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
-       .set_listen = SetHttpListen,
-       .start = [](Config config) { return Relay::Start(config); }});
+  if (argc > 1 && absl::string_view(argv[1]) == "keys") return KeysCommand(argc - 1, argv + 1);
+  return RunProgram(argc, argv,
+                    {.name = "switchyard",
+                     .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM "
+                                "platforms; the whole relay in one process. \"switchyard accounts\" checks the "
+                                "accounts, \"switchyard keys\" makes API keys.",
+                     .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
+                     .set_listen = SetHttpListen,
+                     .start = [](Config config) { return Relay::Start(config); },
+                     .serves_http = true,
+                     .check = EdgeHost::Check});
 }

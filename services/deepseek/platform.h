@@ -15,6 +15,8 @@ inline constexpr char kDeleteSession[] = "/api/v0/chat_session/delete";
 inline constexpr char kCreateChallenge[] = "/api/v0/chat/create_pow_challenge";
 inline constexpr char kCompletion[] = "/api/v0/chat/completion";
 inline constexpr char kContinue[] = "/api/v0/chat/continue";
+inline constexpr char kUploadFile[] = "/api/v0/file/upload_file";
+inline constexpr char kFetchFiles[] = "/api/v0/file/fetch_files";
 inline constexpr char kStopStream[] = "/api/v0/chat/stop_stream";
 
 // JSON answers are small; anything larger is not one.

@@ -1,13 +1,16 @@
 #include "services/deepseek/provider.h"
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "boost/json/value.hpp"
+#include "services/common/async/sleep.h"
 #include "services/common/log/log.h"
 #include "services/common/provider/answer_stream.h"
+#include "services/common/provider/attachments.h"
 #include "services/common/status/reason.h"
 #include "services/deepseek/events.h"
 #include "services/deepseek/requests.h"
@@ -23,15 +26,20 @@ namespace {
 // A challenge lives five minutes by the platform's clock; a proof that takes this long is asked for anew.
 constexpr absl::Duration kProofLimit = absl::Seconds(60);
 constexpr absl::Duration kDrainLimit = absl::Seconds(2);
+// Of a file that was uploaded: how long it may take the platform to read it, and how often it is asked.
+constexpr absl::Duration kReadLimit = absl::Seconds(90);
+constexpr absl::Duration kReadPause = absl::Seconds(1);
+constexpr int kBoundaryDigits = 16;
 // Message ids count from 1 in a session: the question is 1, its answer 2, and so on.
 constexpr int64_t kQuestionAndAnswer = 2;
 
 /// One turn's exchange with the platform.
 class Exchange {
  public:
-  Exchange(const Settings& settings, const Clock& clock, Turn& turn)
+  Exchange(const Settings& settings, const Clock& clock, Random& random, Turn& turn)
       : settings_(settings),
         clock_(clock),
+        random_(random),
         turn_(turn),
         decoder_({.search = turn.web_search(),
                   .keep_markers = settings.keep_citation_markers,
@@ -39,6 +47,7 @@ class Exchange {
 
   asio::awaitable<absl::StatusOr<FinishReason>> Run() {
     if (auto opened = co_await Open(); !opened.ok()) co_return opened;
+    if (auto uploaded = co_await Upload(); !uploaded.ok()) co_return uploaded;
     auto proof = co_await Prove(kCompletion);
     if (!proof.ok()) co_return proof.status();
     auto response = co_await Ask(*std::move(proof));
@@ -100,6 +109,53 @@ class Exchange {
     co_return co_await turn_.ConversationOpened(answer_.session);
   }
 
+  /// Everything that goes beside the prompt, one after the other; waits until the platform has read it all.
+  asio::awaitable<absl::Status> Upload() {
+    const std::vector<Attachment>& attachments = turn_.attachments();
+    std::vector<FileState> files;
+    for (const Attachment& attachment : attachments) {
+      UploadInput input;
+      input.model_type = turn_.model().upstream;
+      input.thinking = turn_.thinking();
+      auto proof = co_await Prove(kUploadFile);
+      if (!proof.ok()) co_return proof.status();
+      input.proof = *std::move(proof);
+      input.digits = random_.NextHex(kBoundaryDigits);
+      HttpRequest upload = UploadFile(settings_, turn_.account(), attachment, input);
+      auto data = co_await Call(std::move(upload));
+      if (!data.ok()) co_return data.status();
+      auto file = UploadedFile(*data);
+      if (!file.ok()) co_return file.status();
+      files_.push_back(file->id);
+      files.push_back(*std::move(file));
+    }
+    const absl::Status late =
+        MakeError(Reason::REASON_DEADLINE, "deepseek did not read the files in time", {.cause = "file_status"});
+    Scope patience(turn_.scope(), kReadLimit, late);
+    for (bool first = true;; first = false) {
+      for (size_t i = 0; i < files.size(); ++i) {
+        const absl::Status fault = FileError(files[i]);
+        if (ReasonOf(fault) == Reason::REASON_INVALID_REQUEST) co_return RefusedAttachment(attachments[i], fault);
+        if (!fault.ok()) co_return fault;
+      }
+      if (std::all_of(files.begin(), files.end(), IsRead)) co_return absl::OkStatus();
+      if (!first) {
+        const absl::Status slept = co_await Sleep(patience, kReadPause);
+        if (!slept.ok()) co_return slept;
+      }
+      HttpRequest question = FetchFiles(settings_, turn_.account(), files_);
+      auto data = co_await Call(std::move(question));
+      if (!data.ok()) co_return data.status();
+      auto states = FileStates(*data);
+      if (!states.ok()) co_return states.status();
+      for (FileState& file : files) {
+        const auto same = [&file](const FileState& state) { return state.id == file.id; };
+        if (const auto state = std::find_if(states->begin(), states->end(), same); state != states->end())
+          file = *state;
+      }
+    }
+  }
+
   asio::awaitable<absl::StatusOr<std::string>> Prove(absl::string_view path) {
     auto data = co_await Call(CreateChallenge(settings_, turn_.account(), path));
     if (!data.ok()) co_return data.status();
@@ -119,6 +175,7 @@ class Exchange {
     input.thinking = turn_.thinking();
     input.search = turn_.web_search();
     input.proof = std::move(proof);
+    input.files = files_;
     turn_.GenerationStarted(answer_.ToString());
     auto response = co_await turn_.http().Send(turn_.scope(), Completion(settings_, turn_.account(), input));
     if (!response.ok()) {
@@ -213,9 +270,11 @@ class Exchange {
 
   const Settings& settings_;
   const Clock& clock_;
+  Random& random_;
   Turn& turn_;
   EventDecoder decoder_;
   MessageRef answer_;
+  std::vector<std::string> files_;
   std::optional<int64_t> parent_;
   bool begun_ = false;
 };
@@ -237,10 +296,10 @@ asio::awaitable<absl::Status> Perform(HttpClient& http, Scope& scope, HttpReques
 }  // namespace
 
 DeepSeekProvider::DeepSeekProvider(Settings settings, const ProviderTools& tools)
-    : settings_(std::move(settings)), http_(tools.http), clock_(tools.clock) {}
+    : settings_(std::move(settings)), http_(tools.http), clock_(tools.clock), random_(tools.random) {}
 
 asio::awaitable<absl::StatusOr<FinishReason>> DeepSeekProvider::Run(Turn& turn) {
-  Exchange exchange(settings_, clock_, turn);
+  Exchange exchange(settings_, clock_, random_, turn);
   co_return co_await exchange.Run();
 }
 

@@ -27,6 +27,7 @@ class DeepSeekProvider final : public Provider {
   Settings settings_;
   HttpClient& http_;
   const Clock& clock_;
+  Random& random_;
 };
 
 }  // namespace switchyard::deepseek

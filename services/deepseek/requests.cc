@@ -4,8 +4,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "boost/json/array.hpp"
 #include "boost/json/object.hpp"
 #include "boost/json/serialize.hpp"
+#include "services/common/http/multipart.h"
 #include "services/common/text/views.h"
 
 namespace switchyard::deepseek {
@@ -18,13 +21,14 @@ constexpr char kProofHeader[] = "x-ds-pow-response";
 
 json::string_view View(absl::string_view text) { return {text.data(), text.size()}; }
 
-HttpRequest Post(const Settings& settings, const Account& account, absl::string_view path, const json::object& body) {
+HttpRequest Begin(const Settings& settings, const Account& account, absl::string_view method, absl::string_view path,
+                  absl::string_view content_type) {
   HttpRequest request;
-  request.method = "POST";
+  request.method = std::string(method);
   request.url = absl::StrCat(settings.base_url, path);
   request.headers.Add("User-Agent", settings.user_agent);
   request.headers.Add("Authorization", absl::StrCat("Bearer ", account.token.Reveal()));
-  request.headers.Add("Content-Type", "application/json");
+  if (!content_type.empty()) request.headers.Add("Content-Type", content_type);
   request.headers.Add("Accept", "*/*");
   request.headers.Add("Origin", settings.base_url);
   request.headers.Add("Referer", absl::StrCat(settings.base_url, "/a/chat/"));
@@ -32,6 +36,11 @@ HttpRequest Post(const Settings& settings, const Account& account, absl::string_
   request.headers.Add("x-client-version", settings.client_version);
   request.headers.Add("x-client-locale", settings.locale);
   request.headers.Add("x-client-timezone-offset", settings.timezone_offset);
+  return request;
+}
+
+HttpRequest Post(const Settings& settings, const Account& account, absl::string_view path, const json::object& body) {
+  HttpRequest request = Begin(settings, account, "POST", path, "application/json");
   request.body = json::serialize(body);
   return request;
 }
@@ -78,13 +87,33 @@ HttpRequest StopStream(const Settings& settings, const Account& account, const M
   return request;
 }
 
+HttpRequest UploadFile(const Settings& settings, const Account& account, const Attachment& attachment,
+                       const UploadInput& input) {
+  MultipartForm form(absl::StrCat("----WebKitFormBoundary", input.digits));
+  form.AddFile("file", attachment.filename, attachment.media_type, attachment.bytes);
+  HttpRequest request = Begin(settings, account, "POST", kUploadFile, form.content_type());
+  request.headers.Add(kProofHeader, input.proof);
+  request.headers.Add("x-file-size", absl::StrCat(attachment.bytes.size()));
+  request.headers.Add("x-thinking-enabled", input.thinking ? "1" : "0");
+  request.headers.Add("x-model-type", input.model_type);
+  request.body = std::move(form).Finish();
+  return request;
+}
+
+HttpRequest FetchFiles(const Settings& settings, const Account& account, const std::vector<std::string>& ids) {
+  HttpRequest request =
+      Begin(settings, account, "GET", absl::StrCat(kFetchFiles, "?file_ids=", absl::StrJoin(ids, ",")), "");
+  request.repeatable = true;
+  return request;
+}
+
 HttpRequest Completion(const Settings& settings, const Account& account, const CompletionInput& input) {
   json::object body;
   body["chat_session_id"] = input.session;
   body["parent_message_id"] = input.parent_message ? json::value(*input.parent_message) : json::value(nullptr);
   body["model_type"] = View(input.model_type);
   body["prompt"] = View(input.prompt);
-  body["ref_file_ids"] = json::array();
+  body["ref_file_ids"] = json::array(input.files.begin(), input.files.end());
   body["thinking_enabled"] = input.thinking;
   body["search_enabled"] = input.search;
   body["action"] = nullptr;

@@ -1,9 +1,10 @@
-// The calls of a chat turn as HTTP requests. Pure. Source: protocol notes of DeepSeek, section 3.
+// The calls of a chat turn as HTTP requests. Pure. Source: protocol notes of DeepSeek, sections 3 and 5.2.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "services/common/http/http_client.h"
@@ -26,6 +27,17 @@ HttpRequest DeleteSession(const Settings& settings, const Account& account, absl
 HttpRequest CreateChallenge(const Settings& settings, const Account& account, absl::string_view target_path);
 HttpRequest StopStream(const Settings& settings, const Account& account, const MessageRef& ref);
 
+struct UploadInput {
+  absl::string_view model_type = {};
+  bool thinking = false;
+  std::string proof = {};   // value of the proof-of-work header
+  std::string digits = {};  // at least 16 random ones
+};
+HttpRequest UploadFile(const Settings& settings, const Account& account, const Attachment& attachment,
+                       const UploadInput& input);
+/// What has become of files that were uploaded.
+HttpRequest FetchFiles(const Settings& settings, const Account& account, const std::vector<std::string>& ids);
+
 struct CompletionInput {
   std::string session = {};
   std::optional<int64_t> parent_message = {};  // the answer before this turn; none in the first
@@ -33,7 +45,8 @@ struct CompletionInput {
   absl::string_view model_type = {};
   bool thinking = false;
   bool search = false;
-  std::string proof = {};  // value of the proof-of-work header
+  std::string proof = {};               // value of the proof-of-work header
+  std::vector<std::string> files = {};  // ids of what was uploaded
 };
 HttpRequest Completion(const Settings& settings, const Account& account, const CompletionInput& input);
 

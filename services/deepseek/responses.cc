@@ -1,9 +1,11 @@
 #include "services/deepseek/responses.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/http/retry_after.h"
@@ -186,6 +188,48 @@ absl::StatusOr<DeepSeekProofOfWork> Challenge(const json::value& biz_data, absl:
   work.set_difficulty(*difficulty);
   work.set_expire_at_ms(*expire_at);
   return work;
+}
+
+absl::StatusOr<FileState> UploadedFile(const json::value& biz_data) {
+  FileState file;
+  file.id = std::string(JsonText(FindMember(biz_data, {"id"})));
+  file.status = std::string(JsonText(FindMember(biz_data, {"status"})));
+  // The id goes into a query.
+  const bool plain = std::all_of(file.id.begin(), file.id.end(),
+                                 [](unsigned char c) { return absl::ascii_isalnum(c) || c == '-' || c == '_'; });
+  if (file.id.empty() || file.id.size() > 128 || !plain || file.status.empty())
+    return Changed("an uploaded file has no id or status", "file");
+  return file;
+}
+
+absl::StatusOr<std::vector<FileState>> FileStates(const json::value& biz_data) {
+  const json::value* list = FindMember(biz_data, {"files"});
+  if (list == nullptr || !list->is_array()) return Changed("there are no files in it", "file");
+  std::vector<FileState> files;
+  for (const json::value& one : list->get_array()) {
+    auto file = UploadedFile(one);
+    if (!file.ok()) return file.status();
+    files.push_back(*std::move(file));
+  }
+  return files;
+}
+
+bool IsRead(const FileState& file) { return file.status == "SUCCESS"; }
+
+absl::Status FileError(const FileState& file) {
+  for (const absl::string_view fine : {"PENDING", "PARSING", "SUCCESS"}) {
+    if (file.status == fine) return absl::OkStatus();
+  }
+  const ErrorExtras extras{.cause = "file_status"};
+  if (file.status == "CONTENT_FILTER")
+    return MakeError(Reason::REASON_CONTENT_REFUSED, "deepseek refuses what is in the file", extras);
+  if (file.status == "CONTENT_TOO_LONG")
+    return MakeError(Reason::REASON_CONTEXT_TOO_LONG, "the file holds more text than deepseek takes",
+                     {.field = "messages", .cause = "file_status"});
+  if (file.status == "CANCELLED")
+    return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, "deepseek gave up reading the file", extras);
+  return MakeError(Reason::REASON_INVALID_REQUEST,
+                   absl::StrCat("deepseek cannot read the file (", CleanQuote(file.status, 40), ")"), extras);
 }
 
 absl::Status HintError(const json::value& hint, bool has_content) {

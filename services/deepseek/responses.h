@@ -1,10 +1,11 @@
 // What DeepSeek's answers say: the JSON envelope of its calls, and every way it says no. One table of its codes.
 //
-// Pure. Source: protocol notes of DeepSeek, sections 2.5, 3.0, 3.6 and 4.6.
+// Pure. Source: protocol notes of DeepSeek, sections 2.5, 3.0, 3.6, 4.6 and 5.2.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -42,6 +43,19 @@ absl::StatusOr<std::string> SessionId(const boost::json::value& biz_data);
 /// `biz_data` of challenge creation. UPSTREAM_CHANGED if it is no challenge for `target_path`.
 absl::StatusOr<signing::v1::DeepSeekProofOfWork> Challenge(const boost::json::value& biz_data,
                                                            absl::string_view target_path);
+
+/// A file as the platform describes it, after its upload and from time to time until it has been read.
+struct FileState {
+  std::string id = {};
+  std::string status = {};  // PENDING, PARSING, SUCCESS, or why not
+};
+/// `biz_data` of an upload. UPSTREAM_CHANGED if it describes no file.
+absl::StatusOr<FileState> UploadedFile(const boost::json::value& biz_data);
+/// `biz_data` of a question about files.
+absl::StatusOr<std::vector<FileState>> FileStates(const boost::json::value& biz_data);
+bool IsRead(const FileState& file);
+/// OK while the file is on its way or has been read; otherwise what is wrong with it.
+absl::Status FileError(const FileState& file);
 
 /// A hint that ends the turn. @param has_content whether the answer had begun
 absl::Status HintError(const boost::json::value& hint, bool has_content);

@@ -127,6 +127,8 @@ class Exchange {
 DoubaoProvider::DoubaoProvider(Settings settings, const ProviderTools& tools)
     : settings_(std::move(settings)), http_(tools.http), clock_(tools.clock), random_(tools.random) {}
 
+Abilities DoubaoProvider::abilities(const ModelEntry&) const { return {Ability::kChoice, Ability::kOwnWill}; }
+
 asio::awaitable<absl::StatusOr<FinishReason>> DoubaoProvider::Run(Turn& turn) {
   Exchange exchange(settings_, clock_, random_, turn);
   co_return co_await exchange.Run();

@@ -17,6 +17,7 @@ class DoubaoProvider final : public Provider {
   DoubaoProvider(Settings settings, const ProviderTools& tools);
 
   absl::string_view platform() const override { return kPlatform; }
+  Abilities abilities(const ModelEntry& model) const override;
   boost::asio::awaitable<absl::StatusOr<FinishReason>> Run(Turn& turn) override;
   /// There is no such call: the closed connection says it.
   boost::asio::awaitable<absl::Status> StopGeneration(Scope& scope, const Account& account,

@@ -9,6 +9,8 @@ Settings Settings::From(const Config& config) {
   settings.user_agent = provider.Option("user_agent");
   settings.chat_form = provider.dialect == "chat";
   settings.k26_scenario = provider.Option("k26_scenario");
+  settings.web_socket = provider.Option("transport") == "websocket";
+  settings.web_socket_path = provider.Option("websocket_path");
   settings.idle_limit = config.http.idle_limit;
   return settings;
 }

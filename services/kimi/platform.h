@@ -1,5 +1,5 @@
 // What is fixed about Kimi's web chat, and what is configuration because sources disagree about it.
-// Source: protocol notes of Kimi, sections 1, 3 and 8.
+// Source: protocol notes of Kimi, sections 1, 3, 4.6 and 8.
 #pragma once
 
 #include <string>
@@ -24,6 +24,8 @@ struct Settings {
   std::string user_agent;
   bool chat_form = false;  // dialect `chat`: SCENARIO_CHAT, the model in the options
   std::string k26_scenario = "SCENARIO_K2D5";
+  bool web_socket = false;  // the envelopes travel as messages of a WebSocket; unproven
+  std::string web_socket_path = kChat;
   absl::Duration idle_limit = absl::Seconds(60);
 
   static Settings From(const Config& config);

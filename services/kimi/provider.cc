@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "services/common/provider/answer_stream.h"
+#include "services/common/provider/attachments.h"
 #include "services/common/status/reason.h"
 #include "services/kimi/events.h"
+#include "services/kimi/message_body.h"
 #include "services/kimi/requests.h"
 #include "services/kimi/responses.h"
 
@@ -20,6 +22,8 @@ namespace {
 
 // How long the end frame may take after the platform said that it is done: an error may still be in it.
 constexpr absl::Duration kEndFrameLimit = absl::Seconds(3);
+// Of a WebSocket: a whole frame and its header may be one.
+constexpr size_t kMaxMessage = kMaxFrame + 1024;
 
 asio::awaitable<absl::StatusOr<Answer>> ReadWhole(HttpResponse& response, Scope& scope) {
   auto body = co_await response.ReadAll(scope, kMaxJsonAnswer);
@@ -65,14 +69,15 @@ class Exchange {
       if (!input.after) co_return UnknownConversation("conversation_id: it is not one of kimi's");
     }
     // One after the other: parallel uploads trip the platform's limits.
-    for (const PromptImage& image : turn_.images()) {
-      auto file = co_await Send(image, static_cast<int>(input.files.size()) + 1);
+    for (const Attachment& attachment : turn_.attachments()) {
+      auto file = co_await Send(attachment);
       if (!file.ok()) co_return file.status();
       input.files.push_back(*std::move(file));
     }
     input.prompt = turn_.prompt();
     input.generation = turn_.model().upstream;
     input.thinking = turn_.thinking();
+    input.effort = turn_.request().reasoning().effort();
     input.search = turn_.web_search();
     chat_known_ = input.after.has_value();
     auto response = co_await Ask(input);
@@ -80,13 +85,11 @@ class Exchange {
     auto end = co_await Stream(**response);
     if (!end.ok()) {
       if (decoder_.refused()) turn_.GenerationRefused();
-      const bool continued = !turn_.conversation_ref().empty() && !decoder_.has_content();
-      if (continued && IsUnknownChat(end.status()))
-        co_return UnknownConversation("kimi no longer has this conversation");
-      co_return end.status();
+      co_return Continued(end.status());
     }
     if (*end == AnswerEnd::kOver) co_return FinishReason::FINISH_REASON_STOP;
     turn_.GenerationEnded();
+    if (messages_ != nullptr) messages_->Finish();
     turn_.DrainLater(*std::move(response));
     co_return decoder_.filtered() ? FinishReason::FINISH_REASON_CONTENT_FILTER : FinishReason::FINISH_REASON_STOP;
   }
@@ -96,19 +99,28 @@ class Exchange {
     return MakeError(Reason::REASON_INVALID_REQUEST, message, {.field = "conversation_id"});
   }
 
-  asio::awaitable<absl::StatusOr<std::string>> Send(const PromptImage& image, int number) {
-    const std::string boundary = "----WebKitFormBoundary" + random_.NextHex(16);
-    HttpRequest request = Upload(settings_, turn_.account(), image, number, boundary);
+  /// A conversation that is gone is the caller's to know: the id was good once.
+  absl::Status Continued(const absl::Status& status) const {
+    const bool continued = !turn_.conversation_ref().empty() && !decoder_.has_content();
+    return continued && SaysNotFound(status)
+               ? UnknownConversation("conversation_id: kimi no longer has this conversation")
+               : status;
+  }
+
+  asio::awaitable<absl::StatusOr<std::string>> Send(const Attachment& attachment) {
+    HttpRequest request = Upload(settings_, turn_.account(), attachment, random_.NextHex(16));
     auto response = co_await turn_.http().Send(turn_.scope(), std::move(request));
     if (!response.ok()) co_return response.status();
     auto answer = co_await ReadWhole(**response, turn_.scope());
     if (!answer.ok()) co_return answer.status();
     auto uploaded = ReadUnary(*answer, clock_.Now());
+    if (IsBadArgument(uploaded.status())) co_return RefusedAttachment(attachment, uploaded.status());
     if (!uploaded.ok()) co_return uploaded.status();
     co_return FileId(*uploaded);
   }
 
   asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Ask(const ChatInput& input) {
+    if (settings_.web_socket) co_return co_await AskBySocket(input);
     turn_.GenerationStarted("");
     HttpRequest request = Chat(settings_, turn_.account(), input);
     auto response = co_await turn_.http().Send(turn_.scope(), std::move(request));
@@ -120,7 +132,30 @@ class Exchange {
     auto answer = co_await ReadWhole(**response, turn_.scope());
     if (!answer.ok()) co_return answer.status();
     turn_.GenerationRefused();
-    co_return NoStream(*answer, clock_.Now());
+    co_return Continued(NoStream(*answer, clock_.Now()));
+  }
+
+  asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> AskBySocket(const ChatInput& input) {
+    HttpRequest handshake = ChatHandshake(settings_, turn_.account());
+    auto opened = co_await turn_.http().OpenWebSocket(turn_.scope(), std::move(handshake), kMaxMessage);
+    if (!opened.ok()) co_return opened.status();
+    if (!opened->socket) {
+      Answer refusal;
+      refusal.http_status = opened->status;
+      refusal.headers = std::move(opened->headers);
+      refusal.body = std::move(opened->body);
+      co_return NoStream(refusal, clock_.Now());
+    }
+    turn_.GenerationStarted("");
+    std::string envelope = ChatEnvelope(settings_, input);
+    const absl::Status sent = co_await opened->socket->Send(turn_.scope(), std::move(envelope));
+    if (!sent.ok()) {
+      turn_.GenerationRefused();
+      co_return sent;
+    }
+    auto messages = std::make_unique<MessageBody>(*std::move(opened));
+    messages_ = messages.get();
+    co_return messages;
   }
 
   asio::awaitable<absl::StatusOr<AnswerEnd>> Stream(HttpResponse& response) {
@@ -152,6 +187,7 @@ class Exchange {
   Random& random_;
   Turn& turn_;
   EventDecoder decoder_;
+  MessageBody* messages_ = nullptr;  // the response, where it is a WebSocket's
   bool chat_known_ = false;
   bool begun_ = false;
 };

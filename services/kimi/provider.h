@@ -1,4 +1,5 @@
-// A chat turn on Kimi: upload pictures, ask, stream the answer; the chat that the platform made is deleted afterwards.
+// A chat turn on Kimi: upload pictures and files, ask, stream the answer; the chat that the platform made is deleted
+// afterwards.
 //
 // Thread-safe.
 #pragma once

@@ -6,6 +6,7 @@
 #include "boost/json/array.hpp"
 #include "boost/json/object.hpp"
 #include "boost/json/serialize.hpp"
+#include "services/common/http/multipart.h"
 #include "services/kimi/frames.h"
 
 namespace switchyard::kimi {
@@ -16,21 +17,28 @@ namespace {
 
 json::string_view View(absl::string_view text) { return {text.data(), text.size()}; }
 
+/// What every call tells: whose it is, and from where.
+HttpHeaders Identity(const Settings& settings, const Account& account) {
+  HttpHeaders headers;
+  headers.Add("User-Agent", settings.user_agent);
+  headers.Add("Authorization", absl::StrCat("Bearer ", account.token.Reveal()));
+  headers.Add("Connect-Protocol-Version", "1");
+  headers.Add("Origin", settings.base_url);
+  headers.Add("x-msh-platform", "web");
+  const auto device = account.identity.find("device_id");
+  if (device != account.identity.end()) headers.Add("x-msh-device-id", device->second);
+  return headers;
+}
+
 HttpRequest Post(const Settings& settings, const Account& account, absl::string_view path,
                  absl::string_view content_type) {
   HttpRequest request;
   request.method = "POST";
   request.url = absl::StrCat(settings.base_url, path);
-  request.headers.Add("User-Agent", settings.user_agent);
-  request.headers.Add("Authorization", absl::StrCat("Bearer ", account.token.Reveal()));
+  request.headers = Identity(settings, account);
   request.headers.Add("Content-Type", content_type);
-  request.headers.Add("Connect-Protocol-Version", "1");
   request.headers.Add("Accept", "*/*");
-  request.headers.Add("Origin", settings.base_url);
   request.headers.Add("Referer", absl::StrCat(settings.base_url, "/"));
-  request.headers.Add("x-msh-platform", "web");
-  const auto device = account.identity.find("device_id");
-  if (device != account.identity.end()) request.headers.Add("x-msh-device-id", device->second);
   return request;
 }
 
@@ -54,6 +62,21 @@ json::object MessageOf(const ChatInput& input, const std::string& scenario) {
   return message;
 }
 
+// Source: protocol notes of Kimi, section 1.1. What "high" of the caller is to "low" and "high" of the platform is
+// ours.
+absl::string_view EffortOf(const ChatInput& input) {
+  if (!input.thinking) return "REASONING_EFFORT_NONE";
+  switch (input.effort) {
+    case chat::v1::ReasoningOptions::EFFORT_MAX:
+      return "REASONING_EFFORT_MAX";
+    case chat::v1::ReasoningOptions::EFFORT_MEDIUM:
+    case chat::v1::ReasoningOptions::EFFORT_HIGH:
+      return "REASONING_EFFORT_HIGH";
+    default:
+      return "REASONING_EFFORT_LOW";
+  }
+}
+
 }  // namespace
 
 std::string MessageRef::ToString() const { return absl::StrCat(chat, "@", message); }
@@ -71,7 +94,7 @@ bool CanName(const Settings& settings, absl::string_view generation) {
   return !settings.chat_form || generation != "k1.5";
 }
 
-HttpRequest Chat(const Settings& settings, const Account& account, const ChatInput& input) {
+std::string ChatEnvelope(const Settings& settings, const ChatInput& input) {
   const std::string scenario = ScenarioOf(settings, input.generation);
   const bool agent = input.generation == "k3";
   json::array tools;
@@ -86,7 +109,7 @@ HttpRequest Chat(const Settings& settings, const Account& account, const ChatInp
   if (settings.chat_form) {
     message["is_goal"] = false;
     options["enable_plugin"] = true;
-    options["reasoning_effort"] = input.thinking ? "REASONING_EFFORT_LOW" : "REASONING_EFFORT_NONE";
+    options["reasoning_effort"] = View(EffortOf(input));
     options["model"] = agent ? "k3-agent" : "k2d6-chat";
     body["project_id"] = "";
   } else if (agent) {
@@ -94,9 +117,20 @@ HttpRequest Chat(const Settings& settings, const Account& account, const ChatInp
   }
   body["message"] = std::move(message);
   body["options"] = std::move(options);
+  return EncodeFrame(json::serialize(body));
+}
+
+HttpRequest Chat(const Settings& settings, const Account& account, const ChatInput& input) {
   HttpRequest request = Post(settings, account, kChat, "application/connect+json");
   if (input.after) request.headers.Set("Referer", absl::StrCat(settings.base_url, "/chat/", input.after->chat));
-  request.body = EncodeFrame(json::serialize(body));
+  request.body = ChatEnvelope(settings, input);
+  return request;
+}
+
+HttpRequest ChatHandshake(const Settings& settings, const Account& account) {
+  HttpRequest request;
+  request.url = absl::StrCat(settings.base_url, settings.web_socket_path);
+  request.headers = Identity(settings, account);
   return request;
 }
 
@@ -108,13 +142,12 @@ HttpRequest DeleteChat(const Settings& settings, const Account& account, absl::s
   return request;
 }
 
-HttpRequest Upload(const Settings& settings, const Account& account, const PromptImage& image, int number,
-                   absl::string_view boundary) {
-  const std::string ending = image.media_type.substr(image.media_type.find('/') + 1);
-  HttpRequest request = Post(settings, account, kUpload, absl::StrCat("multipart/form-data; boundary=", boundary));
-  request.body = absl::StrCat("--", boundary, "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"image",
-                              number, ".", ending, "\"\r\nContent-Type: ", image.media_type, "\r\n\r\n", image.bytes,
-                              "\r\n--", boundary, "--\r\n");
+HttpRequest Upload(const Settings& settings, const Account& account, const Attachment& attachment,
+                   absl::string_view digits) {
+  MultipartForm form(absl::StrCat("----WebKitFormBoundary", digits));
+  form.AddFile("file", attachment.filename, attachment.media_type, attachment.bytes);
+  HttpRequest request = Post(settings, account, kUpload, form.content_type());
+  request.body = std::move(form).Finish();
   return request;
 }
 

@@ -29,17 +29,22 @@ struct ChatInput {
   absl::string_view prompt = {};
   absl::string_view generation = {};
   bool thinking = false;
+  chat::v1::ReasoningOptions::Effort effort = {};  // how hard, as the caller puts it
   bool search = false;
-  std::vector<std::string> files = {};  // ids of uploaded pictures
+  std::vector<std::string> files = {};  // ids of what was uploaded
 };
 HttpRequest Chat(const Settings& settings, const Account& account, const ChatInput& input);
+
+/// The same as a WebSocket's handshake and first message. Unproven: section 4.6.
+HttpRequest ChatHandshake(const Settings& settings, const Account& account);
+std::string ChatEnvelope(const Settings& settings, const ChatInput& input);
 
 /// @param path kDeleteChat or kDeleteChatGateway
 HttpRequest DeleteChat(const Settings& settings, const Account& account, absl::string_view path,
                        absl::string_view chat);
 
-/// @param boundary that does not occur in the picture
-HttpRequest Upload(const Settings& settings, const Account& account, const PromptImage& image, int number,
-                   absl::string_view boundary);
+/// @param digits at least 16 random ones
+HttpRequest Upload(const Settings& settings, const Account& account, const Attachment& attachment,
+                   absl::string_view digits);
 
 }  // namespace switchyard::kimi

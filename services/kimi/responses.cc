@@ -154,13 +154,15 @@ absl::Status NoStream(const Answer& answer, absl::Time now) {
 
 absl::StatusOr<std::string> FileId(const json::value& uploaded) {
   const absl::string_view id = JsonText(FindMember(uploaded, {"file", "id"}));
-  if (id.empty() || id.size() > 256) return Changed("an uploaded picture has no id", "file_id");
+  if (id.empty() || id.size() > 256) return Changed("an uploaded file has no id", "file_id");
   return std::string(id);
 }
 
+bool IsBadArgument(const absl::Status& status) { return DetailOf(status).cause() == "invalid_argument"; }
+bool SaysNotFound(const absl::Status& status) { return DetailOf(status).cause() == "not_found"; }
+
 bool IsUnknownChat(const absl::Status& status) {
-  const std::string cause = DetailOf(status).cause();
-  return cause == "not_found" || cause == "unimplemented";
+  return SaysNotFound(status) || DetailOf(status).cause() == "unimplemented";
 }
 
 }  // namespace switchyard::kimi

@@ -36,6 +36,11 @@ absl::Status NoStream(const Answer& answer, absl::Time now);
 /// The file's id in the answer to an upload.
 absl::StatusOr<std::string> FileId(const boost::json::value& uploaded);
 
+/// Whether the platform found fault with what was sent: in an upload, with the file.
+bool IsBadArgument(const absl::Status& status);
+/// What was named in the call is not there.
+bool SaysNotFound(const absl::Status& status);
+/// The same, or the call itself is not there.
 bool IsUnknownChat(const absl::Status& status);
 
 }  // namespace switchyard::kimi

@@ -240,6 +240,10 @@ class Exchange {
 MetasoProvider::MetasoProvider(Settings settings, const ProviderTools& tools)
     : settings_(std::move(settings)), clock_(tools.clock), random_(tools.random), memory_(tools.clock) {}
 
+Abilities MetasoProvider::abilities(const ModelEntry&) const {
+  return {settings_.dialect == Dialect::kSearch ? Ability::kNever : Ability::kOwnWill, Ability::kAlways};
+}
+
 chat::v1::HistoryMode MetasoProvider::default_history() const {
   return settings_.flatten_history ? chat::v1::HISTORY_MODE_FLATTEN : chat::v1::HISTORY_MODE_LAST;
 }

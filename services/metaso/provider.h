@@ -27,6 +27,7 @@ class MetasoProvider final : public Provider {
   MetasoProvider(Settings settings, const ProviderTools& tools);
 
   absl::string_view platform() const override { return kPlatform; }
+  Abilities abilities(const ModelEntry& model) const override;
   /// A search engine searches for all it is given: by default the last message alone.
   chat::v1::HistoryMode default_history() const override;
   boost::asio::awaitable<absl::StatusOr<FinishReason>> Run(Turn& turn) override;

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "services/common/provider/prompt.h"
@@ -18,7 +19,10 @@ absl::StatusOr<SearchPlan> PlanOf(const chat::v1::ChatRequest& request, absl::st
   SearchPlan plan = PlanSearch(request.model(), last->text, temperature);
   if (plan.question.empty())
     return MakeError(Reason::REASON_INVALID_REQUEST, "messages: the last user message is blank", {.field = "messages"});
-  if (prompt != last->text) {
+  if (absl::StartsWith(prompt, last->text)) {
+    // What the framework put behind the message goes with the question.
+    plan.question += std::string(prompt.substr(last->text.size()));
+  } else {
     absl::string_view history = prompt;
     const bool ends = absl::ConsumeSuffix(&history, last->text);
     plan.question = ends ? absl::StrCat(history, plan.question) : std::string(prompt);

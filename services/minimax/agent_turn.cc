@@ -78,7 +78,7 @@ class AgentExchange {
     input.session = session_;
     input.prompt = turn_.prompt();
     input.model_id = model_;
-    input.thinking = turn_.thinking() && model_ == "MiniMax-M3";  // the only one with a choice
+    input.thinking = turn_.thinking() && CanChooseThinking(model_);
     input.turn_id = tools_.random.NextUuid();
     turn_.GenerationStarted("");
     SignedParts parts = SayInSession(settings_, login_, tools_.clock.Now(), input);

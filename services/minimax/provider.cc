@@ -164,6 +164,11 @@ bool MiniMaxProvider::Serves(const ModelEntry& model) const {
   return settings_.agent || ModelType(model.upstream).has_value();
 }
 
+Abilities MiniMaxProvider::abilities(const ModelEntry& model) const {
+  const bool choice = settings_.agent && CanChooseThinking(AgentModel(model.upstream));
+  return {choice ? Ability::kChoice : Ability::kOwnWill, Ability::kOwnWill};
+}
+
 asio::awaitable<absl::StatusOr<FinishReason>> MiniMaxProvider::Run(Turn& turn) {
   if (settings_.agent) co_return co_await RunAgentTurn(settings_, tools_, turn);
   Exchange exchange(settings_, tools_, turn);

@@ -17,6 +17,7 @@ class MiniMaxProvider final : public Provider {
   MiniMaxProvider(Settings settings, const ProviderTools& tools);
 
   absl::string_view platform() const override { return kPlatform; }
+  Abilities abilities(const ModelEntry& model) const override;
   bool Serves(const ModelEntry& model) const override;
   boost::asio::awaitable<absl::StatusOr<FinishReason>> Run(Turn& turn) override;
   /// There is no such call: a chat ends by itself.

@@ -234,4 +234,6 @@ SignedParts DeleteChat(const Settings& settings, const Login& login, absl::Time 
   return parts;
 }
 
+bool CanChooseThinking(absl::string_view model_id) { return model_id == "MiniMax-M3"; }
+
 }  // namespace switchyard::minimax

@@ -73,4 +73,7 @@ bool IsPathId(absl::string_view text);
 /// The number that `model_option` has for a display name; nullopt if the matrix dialect has no such model.
 std::optional<int> ModelType(absl::string_view display_name);
 
+/// Whether the agent profile can be told to think or not to, with this model.
+bool CanChooseThinking(absl::string_view model_id);
+
 }  // namespace switchyard::minimax

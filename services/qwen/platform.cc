@@ -22,6 +22,7 @@ Settings Settings::From(const Config& config) {
     }
   }
   if (settings.api_url.empty()) settings.api_url = settings.base_url;
+  settings.upload_url = provider.Option("upload_url");
   settings.user_agent = provider.Option("user_agent");
   settings.idle_limit = config.http.idle_limit;
   return settings;

@@ -6,7 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "boost/json/value.hpp"
+#include "services/common/async/sleep.h"
 #include "services/common/provider/answer_stream.h"
+#include "services/common/provider/attachments.h"
 #include "services/common/status/reason.h"
 #include "services/qwen/chat2_events.h"
 #include "services/qwen/events.h"
@@ -21,6 +24,11 @@ namespace {
 
 constexpr int kRequestIdDigits = 32;
 constexpr int kNonceDigits = 10;
+constexpr int kObjectDigits = 32;
+constexpr int kBoundaryDigits = 16;
+// Of a document: how long it may take to be looked through, and how often that is asked.
+constexpr absl::Duration kDocumentLimit = absl::Seconds(120);
+constexpr absl::Duration kDocumentPause = absl::Seconds(1);
 
 /// The account's login with the XSRF token that is good now.
 absl::StatusOr<QwenCookie> LoginOf(const Account& account, const XsrfMemory& xsrf) {
@@ -66,6 +74,10 @@ class Exchange {
         decoder_(MakeDecoder(settings.dialect)) {}
 
   asio::awaitable<absl::StatusOr<FinishReason>> Run() {
+    if (!turn_.attachments().empty()) {
+      const absl::Status uploaded = co_await Upload();
+      if (!uploaded.ok()) co_return uploaded;
+    }
     auto response = co_await Ask();
     if (!response.ok()) co_return response.status();
     auto end = co_await Stream(**response);
@@ -80,12 +92,83 @@ class Exchange {
  private:
   bool chat2() const { return settings_.dialect == Dialect::kChat2; }
 
+  /// The answer of a call beside the chat.
+  asio::awaitable<absl::StatusOr<Answer>> Call(const QwenCookie& login, HttpRequest request) {
+    auto response = co_await turn_.http().Send(turn_.scope(), std::move(request));
+    if (!response.ok()) co_return response.status();
+    xsrf_.Note(login, (*response)->headers());
+    co_return co_await ReadWhole(turn_.scope(), **response);
+  }
+
+  asio::awaitable<absl::StatusOr<boost::json::value>> CallForData(const QwenCookie& login, HttpRequest request) {
+    auto answer = co_await Call(login, std::move(request));
+    if (!answer.ok()) co_return answer.status();
+    co_return ReadData(*answer, clock_.Now());
+  }
+
+  /// Everything that goes beside the prompt, one after the other.
+  asio::awaitable<absl::Status> Upload() {
+    for (const Attachment& attachment : turn_.attachments()) {
+      // Anew for each: an answer may have replaced the XSRF token.
+      auto login = LoginOf(turn_.account(), xsrf_);
+      if (!login.ok()) co_return login.status();
+      HttpRequest question = UploadToken(settings_, *login);
+      auto data = co_await CallForData(*login, std::move(question));
+      if (!data.ok()) co_return data.status();
+      auto ticket = TicketIn(*data);
+      if (!ticket.ok()) co_return ticket.status();
+      const size_t dot = attachment.filename.rfind('.');
+      const std::string name = random_.NextHex(kObjectDigits) + attachment.filename.substr(dot);
+      HttpRequest put = PutObject(settings_, *ticket, name, attachment, random_.NextHex(kBoundaryDigits));
+      auto stored = co_await turn_.http().Send(turn_.scope(), std::move(put));
+      if (!stored.ok()) co_return stored.status();
+      auto answer = co_await ReadWhole(turn_.scope(), **stored);
+      if (!answer.ok()) co_return answer.status();
+      if (auto refused = StoreError(*answer); !refused.ok()) co_return refused;
+      auto url = co_await Link(*login, attachment, name, ticket->dir);
+      if (IsAboutDocument(url.status())) co_return RefusedAttachment(attachment, url.status());
+      if (!url.ok()) co_return url.status();
+      UploadedObject object;
+      object.image = attachment.image;
+      object.url = *std::move(url);
+      object.bytes = static_cast<int64_t>(attachment.bytes.size());
+      objects_.push_back(std::move(object));
+    }
+    co_return absl::OkStatus();
+  }
+
+  /// Where the platform itself will find the object; of a document, once it has been looked through.
+  asio::awaitable<absl::StatusOr<std::string>> Link(const QwenCookie& login, const Attachment& attachment,
+                                                    const std::string& name, const std::string& dir) {
+    HttpRequest question =
+        attachment.image ? ImageLink(settings_, login, name, dir) : DocumentLink(settings_, login, name, dir);
+    auto data = co_await CallForData(login, std::move(question));
+    if (!data.ok()) co_return data.status();
+    auto url = attachment.image ? ImageUrl(*data) : DocumentUrl(*data);
+    if (attachment.image || !url.ok()) co_return url;
+    const absl::Status late = MakeError(Reason::REASON_DEADLINE, "qwen did not look through the document in time",
+                                        {.cause = "document_wait"});
+    Scope patience(turn_.scope(), kDocumentLimit, late);
+    for (;;) {
+      HttpRequest again = SecurityResult(settings_, login, *url);
+      auto result = co_await CallForData(login, std::move(again));
+      if (!result.ok()) co_return result.status();
+      auto done = IsLookedThrough(*result);
+      if (!done.ok()) co_return done.status();
+      if (*done) co_return url;
+      const absl::Status slept = co_await Sleep(patience, kDocumentPause);
+      if (!slept.ok()) co_return slept;
+    }
+  }
+
   HttpRequest NewConversation(const QwenCookie& login) {
     ConversationInput input;
     input.request_id = random_.NextHex(kRequestIdDigits);
     input.before = before_;
     input.prompt = turn_.prompt();
     input.model = ModelCode(turn_.model().upstream, turn_.thinking());
+    input.objects = objects_;
+    if (!objects_.empty()) input.batch = random_.NextUuid();
     return Conversation(settings_, login, input);
   }
 
@@ -156,6 +239,7 @@ class Exchange {
   Turn& turn_;
   const std::optional<MessageRef> before_;
   const std::unique_ptr<StreamDecoder> decoder_;
+  std::vector<UploadedObject> objects_;
   std::string session_;  // of dialect b
   bool opened_ = false;
   bool begun_ = false;
@@ -165,6 +249,13 @@ class Exchange {
 
 QwenProvider::QwenProvider(Settings settings, const ProviderTools& tools)
     : settings_(std::move(settings)), http_(tools.http), clock_(tools.clock), random_(tools.random) {}
+
+Abilities QwenProvider::abilities(const ModelEntry& model) const {
+  if (settings_.dialect == Dialect::kChat2) return {};
+  // The model's code alone says whether it thinks.
+  const bool twins = ModelCode(model.upstream, true) != ModelCode(model.upstream, false);
+  return {twins ? Ability::kChoice : Ability::kNever, Ability::kNever};
+}
 
 asio::awaitable<absl::StatusOr<FinishReason>> QwenProvider::Run(Turn& turn) {
   std::optional<MessageRef> before;

@@ -18,6 +18,9 @@ class QwenProvider final : public Provider {
   QwenProvider(Settings settings, const ProviderTools& tools);
 
   absl::string_view platform() const override { return kPlatform; }
+  Abilities abilities(const ModelEntry& model) const override;
+  /// How the newer call takes uploads is not known.
+  bool TakesUploads() const override { return settings_.dialect == Dialect::kDialog; }
   boost::asio::awaitable<absl::StatusOr<FinishReason>> Run(Turn& turn) override;
   /// Nothing to do: the platform stops when the connection closes.
   boost::asio::awaitable<absl::Status> StopGeneration(Scope& scope, const Account& account,

@@ -7,6 +7,7 @@
 #include "boost/json/array.hpp"
 #include "boost/json/object.hpp"
 #include "boost/json/serialize.hpp"
+#include "services/common/http/multipart.h"
 
 namespace switchyard::qwen {
 
@@ -15,6 +16,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr absl::string_view kThinkingCode = "Qwen3-Max-Thinking-Preview";
+constexpr absl::string_view kAcceptJson = "application/json, text/plain, */*";
 constexpr absl::string_view kMaxCode = "Qwen3-Max";
 // Ids are 32 hex digits today.
 constexpr size_t kLongestId = 64;
@@ -70,6 +72,11 @@ HttpRequest Conversation(const Settings& settings, const QwenCookie& login, cons
   text["role"] = "user";
   json::array contents;
   contents.push_back(std::move(text));
+  for (const UploadedObject& object : input.objects) {
+    json::object item{{"role", "user"}, {"contentType", object.image ? "image" : "file"}, {"content", object.url}};
+    if (!object.image) item["ext"] = json::object{{"fileSize", object.bytes}};
+    contents.push_back(std::move(item));
+  }
   json::object body;
   body["action"] = "next";
   body["mode"] = "chat";
@@ -79,14 +86,74 @@ HttpRequest Conversation(const Settings& settings, const QwenCookie& login, cons
   body["sessionId"] = input.before ? input.before->session : std::string();
   body["sessionType"] = "text_chat";
   body["parentMsgId"] = input.before ? input.before->message : std::string("0");
+  if (!input.objects.empty()) body["params"] = json::object{{"fileUploadBatchId", input.batch}, {"searchType", ""}};
   body["contents"] = std::move(contents);
   return Post(settings, login, kConversation, "text/event-stream", body);
+}
+
+HttpRequest UploadToken(const Settings& settings, const QwenCookie& login) {
+  HttpRequest request = Post(settings, login, kUploadToken, kAcceptJson, {});
+  request.repeatable = true;
+  return request;
+}
+
+HttpRequest PutObject(const Settings& settings, const UploadTicket& ticket, absl::string_view name,
+                      const Attachment& attachment, absl::string_view digits) {
+  // In this order: the store reads no field behind the file.
+  MultipartForm form(absl::StrCat("----WebKitFormBoundary", digits));
+  form.AddField("OSSAccessKeyId", ticket.access_id);
+  form.AddField("policy", ticket.policy);
+  form.AddField("signature", ticket.signature);
+  form.AddField("key", absl::StrCat(ticket.dir, name));
+  form.AddField("dir", ticket.dir);
+  form.AddField("success_action_status", "200");
+  form.AddFile("file", name, attachment.media_type, attachment.bytes);
+  // The store is somebody else's house: no cookie goes there.
+  HttpRequest request;
+  request.method = "POST";
+  request.url = absl::StrCat(settings.upload_url, "/");
+  request.headers.Add("User-Agent", settings.user_agent);
+  request.headers.Add("Content-Type", form.content_type());
+  request.headers.Add("Accept", "*/*");
+  request.headers.Add("Origin", kOrigin);
+  request.headers.Add("Referer", absl::StrCat(kOrigin, "/"));
+  request.headers.Add("X-Requested-With", "XMLHttpRequest");
+  request.body = std::move(form).Finish();
+  request.repeatable = true;  // the same object under the same name
+  return request;
+}
+
+HttpRequest ImageLink(const Settings& settings, const QwenCookie& login, absl::string_view name,
+                      absl::string_view dir) {
+  json::object body{{"fileKey", View(name)}, {"fileType", "image"}, {"dir", View(dir)}};
+  HttpRequest request = Post(settings, login, kDownloadLink, kAcceptJson, body);
+  request.repeatable = true;
+  return request;
+}
+
+HttpRequest DocumentLink(const Settings& settings, const QwenCookie& login, absl::string_view name,
+                         absl::string_view dir) {
+  json::array names;
+  names.push_back(View(name));
+  json::object body{{"fileKeys", std::move(names)}, {"fileType", "file"}, {"dir", View(dir)}};
+  HttpRequest request = Post(settings, login, kDownloadLinks, kAcceptJson, body);
+  request.repeatable = true;
+  return request;
+}
+
+HttpRequest SecurityResult(const Settings& settings, const QwenCookie& login, absl::string_view url) {
+  json::array urls;
+  urls.push_back(View(url));
+  json::object body{{"urls", std::move(urls)}};
+  HttpRequest request = Post(settings, login, kSecurityResult, kAcceptJson, body);
+  request.repeatable = true;
+  return request;
 }
 
 HttpRequest DeleteSession(const Settings& settings, const QwenCookie& login, absl::string_view session) {
   json::object body;
   body["sessionId"] = View(session);
-  HttpRequest request = Post(settings, login, kDeleteSession, "application/json, text/plain, */*", body);
+  HttpRequest request = Post(settings, login, kDeleteSession, kAcceptJson, body);
   request.repeatable = true;
   return request;
 }
@@ -141,8 +208,7 @@ HttpRequest DeleteChat2(const Settings& settings, const QwenCookie& login, absl:
   sessions.push_back(View(session));
   json::object body;
   body["session_ids"] = std::move(sessions);
-  HttpRequest request = Post(settings, login, absl::StrCat(kDeleteSessions, Chat2Query(device)),
-                             "application/json, text/plain, */*", body);
+  HttpRequest request = Post(settings, login, absl::StrCat(kDeleteSessions, Chat2Query(device)), kAcceptJson, body);
   request.url = absl::StrCat(settings.api_url, kDeleteSessions, Chat2Query(device));
   request.headers.Add("X-DeviceId", device);
   request.repeatable = true;

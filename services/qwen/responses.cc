@@ -2,6 +2,7 @@
 
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -47,6 +48,12 @@ absl::Status Expired() { return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, kEx
 absl::Status Changed(absl::string_view what, absl::string_view cause) {
   return MakeError(Reason::REASON_UPSTREAM_CHANGED, absl::StrCat("qwen's answer was not understood: ", what),
                    {.cause = std::string(cause)});
+}
+
+absl::Status DocumentError(absl::string_view said) {
+  return MakeError(Reason::REASON_INVALID_REQUEST,
+                   absl::StrCat("qwen refused the document", said.empty() ? "" : ": ", CleanQuote(said, kQuoteLength)),
+                   {.cause = "document"});
 }
 
 template <typename List>
@@ -114,6 +121,65 @@ absl::Status ReadEnvelope(const Answer& answer, absl::Time now) {
   const bool failed = success != nullptr && success->is_bool() && !success->get_bool();
   return failed ? CodeError(code.empty() ? "without a code" : code, said) : absl::OkStatus();
 }
+
+absl::StatusOr<json::value> ReadData(const Answer& answer, absl::Time now) {
+  if (auto status = ReadEnvelope(answer, now); !status.ok()) return status;
+  const auto root = ParseJson(answer.body);
+  const json::value* data = FindMember(*root, {"data"});
+  if (data == nullptr || !data->is_object()) return Changed("it has no data", "envelope");
+  return *data;
+}
+
+absl::StatusOr<UploadTicket> TicketIn(const json::value& data) {
+  UploadTicket ticket;
+  for (const auto& [name, field] : {std::pair{"accessId", &ticket.access_id}, std::pair{"policy", &ticket.policy},
+                                    std::pair{"signature", &ticket.signature}, std::pair{"dir", &ticket.dir}}) {
+    *field = std::string(JsonText(FindMember(data, {name})));
+    if (field->empty()) return Changed("leave to upload lacks something", "upload_token");
+  }
+  return ticket;
+}
+
+absl::Status StoreError(const Answer& answer) {
+  const int status = answer.http_status;
+  if (status == 200) return absl::OkStatus();
+  if (status >= 500)
+    return MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE,
+                     absl::StrCat("qwen's object store answered with HTTP status ", status), {.cause = "http_5xx"});
+  return Changed(absl::StrCat("its object store refused an upload with HTTP status ", status), "store");
+}
+
+absl::StatusOr<std::string> ImageUrl(const json::value& data) {
+  const absl::string_view url = JsonText(FindMember(data, {"url"}));
+  if (url.empty()) return Changed("an uploaded picture has no address", "download_link");
+  return std::string(url);
+}
+
+absl::StatusOr<std::string> DocumentUrl(const json::value& data) {
+  const json::value* results = FindMember(data, {"results"});
+  if (results == nullptr || !results->is_array() || results->get_array().size() != 1)
+    return Changed("an uploaded document has no address", "download_link");
+  const json::value& result = results->get_array()[0];
+  const absl::string_view url = JsonText(FindMember(result, {"url"}));
+  if (!url.empty()) return std::string(url);
+  return DocumentError(JsonText(FindMember(result, {"errorMsg"})));
+}
+
+absl::StatusOr<bool> IsLookedThrough(const json::value& data) {
+  const json::value* end = FindMember(data, {"pollEndFlag"});
+  const json::value* list = FindMember(data, {"statusList"});
+  if (end == nullptr || !end->is_bool()) return Changed("it does not say whether to go on asking", "security_result");
+  if (!end->get_bool()) return false;
+  if (list == nullptr || !list->is_array() || list->get_array().empty())
+    return Changed("it says nothing about the document", "security_result");
+  const json::value& result = list->get_array()[0];
+  const auto status = JsonWhole(FindMember(result, {"status"}));
+  if (!status) return Changed("it says nothing about the document", "security_result");
+  if (*status == 0) return DocumentError(JsonText(FindMember(result, {"errorMsg"})));
+  return true;
+}
+
+bool IsAboutDocument(const absl::Status& status) { return DetailOf(status).cause() == "document"; }
 
 bool IsEventStream(int http_status, const HttpHeaders& headers) {
   return http_status == 200 && absl::StartsWithIgnoreCase(headers.Get("content-type"), "text/event-stream");

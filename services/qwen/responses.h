@@ -1,15 +1,17 @@
 // What Qwen's answers say: the JSON envelope of its calls, and every way it says no. One table of its codes.
 //
-// Pure. Source: protocol notes of Qwen, sections 2, 3.1, 3.2 and 9.
+// Pure. Source: protocol notes of Qwen, sections 2, 3.1, 3.2, 5 and 9.
 #pragma once
 
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "boost/json/value.hpp"
 #include "services/common/http/http_types.h"
+#include "services/qwen/requests.h"
 
 namespace switchyard::qwen {
 
@@ -21,6 +23,20 @@ struct Answer {
 
 /// Of a call that is answered by an envelope: OK, or the platform's error by its reason.
 absl::Status ReadEnvelope(const Answer& answer, absl::Time now);
+
+/// `data` of a call that succeeded.
+absl::StatusOr<boost::json::value> ReadData(const Answer& answer, absl::Time now);
+/// Leave to upload; UPSTREAM_CHANGED if some of it is missing.
+absl::StatusOr<UploadTicket> TicketIn(const boost::json::value& data);
+/// Whether the object store took an object.
+absl::Status StoreError(const Answer& answer);
+/// The address of a picture.
+absl::StatusOr<std::string> ImageUrl(const boost::json::value& data);
+/// The address of the one document asked for. INVALID_REQUEST (cause document) if the platform will not have it.
+absl::StatusOr<std::string> DocumentUrl(const boost::json::value& data);
+/// Whether the one document asked for has been looked through. INVALID_REQUEST (cause document) if it failed.
+absl::StatusOr<bool> IsLookedThrough(const boost::json::value& data);
+bool IsAboutDocument(const absl::Status& status);
 
 /// Whether the response is an event stream; otherwise it holds an error.
 bool IsEventStream(int http_status, const HttpHeaders& headers);

@@ -14,6 +14,7 @@ inline constexpr char kPlatform[] = "zhipu";
 inline constexpr char kStream[] = "/chatglm/backend-api/assistant/stream";
 inline constexpr char kStopStream[] = "/chatglm/mainchat-api/stream/stop_stream";
 inline constexpr char kBulkDelete[] = "/chatglm/mainchat-api/conversation/bulk_delete";
+inline constexpr char kUpload[] = "/chatglm/productivity-api/file/chat_upload";
 inline constexpr char kOldDelete[] = "/chatglm/backend-api/assistant/conversation/delete";
 
 // The main chat.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "services/common/async/sleep.h"
+#include "services/common/provider/attachments.h"
 #include "services/common/status/reason.h"
 #include "services/zhipu/events.h"
 #include "services/zhipu/requests.h"
@@ -15,6 +16,8 @@ namespace switchyard::zhipu {
 namespace asio = boost::asio;
 
 namespace {
+
+constexpr int kBoundaryDigits = 16;
 
 asio::awaitable<absl::StatusOr<Stamp>> MakeStamp(SignStream& signing, const ProviderTools& tools) {
   Stamp stamp;
@@ -52,6 +55,10 @@ class Exchange {
         decoder_(continued_) {}
 
   asio::awaitable<absl::StatusOr<FinishReason>> Run() {
+    for (const Attachment& attachment : turn_.attachments()) {
+      const absl::Status sent = co_await Send(attachment);
+      if (!sent.ok()) co_return sent;
+    }
     auto response = co_await Ask();
     if (!response.ok()) co_return response.status();
     std::function<asio::awaitable<absl::Status>()> before_events = [this] { return Note(); };
@@ -77,6 +84,33 @@ class Exchange {
   }
 
  private:
+  asio::awaitable<absl::Status> Send(const Attachment& attachment) {
+    auto stamp = co_await MakeStamp(turn_.signing(), tools_);
+    if (!stamp.ok()) co_return stamp.status();
+    HttpRequest request = Upload(settings_, turn_.account(), *stamp, conversation_.assistant, attachment,
+                                 tools_.random.NextHex(kBoundaryDigits));
+    auto response = co_await turn_.http().Send(turn_.scope(), std::move(request));
+    if (!response.ok()) co_return response.status();
+    auto answer = co_await ReadWhole(turn_.scope(), **response);
+    if (!answer.ok()) co_return answer.status();
+    auto result = ReadUpload(*answer, tools_.clock.Now());
+    if (IsUnknownCode(result.status())) co_return RefusedAttachment(attachment, result.status());
+    if (!result.ok()) co_return result.status();
+    UploadedFile file;
+    file.image = attachment.image;
+    file.id = std::move(result->id);
+    file.url = std::move(result->url);
+    file.name = attachment.filename;
+    file.bytes = static_cast<int64_t>(attachment.bytes.size());
+    if (attachment.image) {
+      const ImageSize size = SizeOfImage(attachment.bytes);
+      file.width = size.width;
+      file.height = size.height;
+    }
+    files_.push_back(std::move(file));
+    co_return absl::OkStatus();
+  }
+
   /// Repeats what the risk filter refused, with a new signature and at growing distances; it never lets a request
   /// begin that it refuses.
   asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Ask() {
@@ -101,6 +135,7 @@ class Exchange {
     input.thinking = turn_.thinking();
     input.hardest = turn_.request().reasoning().effort() == chat::v1::ReasoningOptions::EFFORT_MAX;
     input.search = turn_.web_search();
+    input.files = files_;
     turn_.GenerationStarted("");
     HttpRequest request = StreamAnswerOf(settings_, turn_.account(), *stamp, input);
     auto response = co_await turn_.http().Send(turn_.scope(), std::move(request));
@@ -156,11 +191,17 @@ class Exchange {
   const bool continued_;
   ConversationRef conversation_;
   EventDecoder decoder_;
+  std::vector<UploadedFile> files_;
   std::string part_;
   bool begun_ = false;
 };
 
 }  // namespace
+
+Abilities ZhipuProvider::abilities(const ModelEntry& model) const {
+  const bool choice = settings_.dialect == Dialect::kCurrent && model.upstream != "deep_research";
+  return {choice ? Ability::kChoice : Ability::kOwnWill, Ability::kChoice};
+}
 
 asio::awaitable<absl::StatusOr<FinishReason>> ZhipuProvider::Run(Turn& turn) {
   ConversationRef conversation;

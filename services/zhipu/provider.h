@@ -17,6 +17,7 @@ class ZhipuProvider final : public Provider {
   ZhipuProvider(Settings settings, const ProviderTools& tools) : settings_(std::move(settings)), tools_(tools) {}
 
   absl::string_view platform() const override { return kPlatform; }
+  Abilities abilities(const ModelEntry& model) const override;
   boost::asio::awaitable<absl::StatusOr<FinishReason>> Run(Turn& turn) override;
   boost::asio::awaitable<absl::Status> StopGeneration(Scope& scope, const Account& account,
                                                       const std::string& ref) override;

@@ -6,6 +6,7 @@
 #include "boost/json/array.hpp"
 #include "boost/json/object.hpp"
 #include "boost/json/serialize.hpp"
+#include "services/common/http/multipart.h"
 #include "services/common/text/json.h"
 #include "services/common/text/jwt.h"
 
@@ -27,14 +28,14 @@ std::string DeviceId(const Account& account) {
 }
 
 HttpRequest Post(const Settings& settings, const Account& account, const Stamp& stamp, absl::string_view path,
-                 const json::object& body) {
+                 absl::string_view content_type, std::string body) {
   HttpRequest request;
   request.method = "POST";
   request.url = absl::StrCat(settings.base_url, path);
   const bool stream = path == kStream;
   request.headers.Add("User-Agent", settings.user_agent);
   request.headers.Add("Authorization", absl::StrCat("Bearer ", account.token.Reveal()));
-  request.headers.Add("Content-Type", "application/json");
+  request.headers.Add("Content-Type", content_type);
   request.headers.Add("Accept", stream ? "text/event-stream" : "application/json, text/plain, */*");
   request.headers.Add("Origin", settings.base_url);
   request.headers.Add("Referer", absl::StrCat(settings.base_url, "/main/alltoolsdetail"));
@@ -50,8 +51,30 @@ HttpRequest Post(const Settings& settings, const Account& account, const Stamp& 
   request.headers.Add("X-Nonce", stamp.nonce);
   request.headers.Add("X-Timestamp", stamp.timestamp);
   request.headers.Add("X-Sign", stamp.sign);
-  request.body = json::serialize(body);
+  request.body = std::move(body);
   return request;
+}
+
+HttpRequest Post(const Settings& settings, const Account& account, const Stamp& stamp, absl::string_view path,
+                 const json::object& body) {
+  return Post(settings, account, stamp, path, "application/json", json::serialize(body));
+}
+
+/// What was uploaded, as blocks of the message: files, then pictures.
+void AppendFiles(const std::vector<UploadedFile>& uploads, json::array& blocks) {
+  json::array images, files;
+  for (const UploadedFile& upload : uploads) {
+    json::object one{{"file_id", upload.id}, {"file_name", upload.name}, {"file_size", upload.bytes}};
+    one[upload.image ? "image_url" : "file_url"] = upload.url;
+    if (upload.image) {
+      one["order"] = images.size();
+      one["width"] = upload.width;
+      one["height"] = upload.height;
+    }
+    (upload.image ? images : files).push_back(std::move(one));
+  }
+  if (!files.empty()) blocks.push_back(json::object{{"type", "file"}, {"file", std::move(files)}});
+  if (!images.empty()) blocks.push_back(json::object{{"type", "image"}, {"image", std::move(images)}});
 }
 
 /// The members that say which model answers, and how hard it thinks.
@@ -93,7 +116,10 @@ HttpRequest StreamAnswerOf(const Settings& settings, const Account& account, con
   meta["quote_log_id"] = "";
   meta["platform"] = "pc";
   json::object text{{"type", "text"}, {"text", View(input.prompt)}};
-  json::object message{{"role", "user"}, {"content", json::array{std::move(text)}}};
+  json::array blocks;
+  blocks.push_back(std::move(text));
+  AppendFiles(input.files, blocks);
+  json::object message{{"role", "user"}, {"content", std::move(blocks)}};
   json::object body;
   body["assistant_id"] = input.conversation.assistant;
   body["conversation_id"] = input.conversation.conversation;
@@ -105,6 +131,16 @@ HttpRequest StreamAnswerOf(const Settings& settings, const Account& account, con
   if (input.conversation.assistant != kAssistant)
     request.headers.Set("Referer", absl::StrCat(settings.base_url, "/main/gdetail/", input.conversation.assistant));
   return request;
+}
+
+HttpRequest Upload(const Settings& settings, const Account& account, const Stamp& stamp, absl::string_view assistant,
+                   const Attachment& attachment, absl::string_view digits) {
+  MultipartForm form(absl::StrCat("----WebKitFormBoundary", digits));
+  form.AddFile("file", attachment.filename, attachment.media_type, attachment.bytes);
+  form.AddField("from", "chat");
+  form.AddField("assistant_id", assistant);
+  const std::string type = form.content_type();
+  return Post(settings, account, stamp, kUpload, type, std::move(form).Finish());
 }
 
 // A signature is good for one request, so none of these is sent again by the client on its own.

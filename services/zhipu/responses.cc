@@ -99,6 +99,20 @@ absl::Status ReadEnvelope(const Answer& answer, absl::Time now) {
   return code ? absl::OkStatus() : Changed("it has no status", "envelope");
 }
 
+absl::StatusOr<UploadResult> ReadUpload(const Answer& answer, absl::Time now) {
+  if (auto status = ReadEnvelope(answer, now); !status.ok()) return status;
+  const auto root = ParseJson(answer.body);
+  const json::value* result = FindMember(*root, {"result"});
+  if (result != nullptr && result->is_array() && result->get_array().size() == 1) result = &result->get_array()[0];
+  if (result == nullptr || !result->is_object()) return Changed("an upload has no result", "upload");
+  absl::string_view id = JsonText(FindMember(*result, {"file_id"}));
+  if (id.empty()) id = JsonText(FindMember(*result, {"source_id"}));
+  const absl::string_view url = JsonText(FindMember(*result, {"file_url"}));
+  if (id.empty() || url.empty() || id.size() > 256 || url.size() > 4096)
+    return Changed("an uploaded file has no id or address", "upload");
+  return UploadResult{std::string(id), std::string(url)};
+}
+
 bool IsEventStream(int http_status, const HttpHeaders& headers) {
   return http_status == 200 && absl::StrContains(headers.Get("content-type"), "text/event-stream");
 }
@@ -109,6 +123,8 @@ absl::Status NoStream(const Answer& answer, absl::Time now) {
 }
 
 bool IsRiskFilter(const absl::Status& status) { return DetailOf(status).cause() == "risk_filter"; }
+
+bool IsUnknownCode(const absl::Status& status) { return DetailOf(status).cause() == "unknown_code"; }
 
 absl::Status NothingStreamed(bool continued) {
   if (!continued) return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, kExpired, {.cause = "nothing_streamed"});

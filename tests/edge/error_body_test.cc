@@ -40,6 +40,38 @@ TEST(ErrorAnswer, SaysWhenToComeBack) {
   EXPECT_EQ(header(MakeError(Reason::REASON_CALLER_UNKNOWN, "m"), "www-authenticate"), "Bearer");
 }
 
+TEST(ErrorAnswer, AnthropicsForm) {
+  const ErrorAnswer answer = MakeErrorAnswer(MakeError(Reason::REASON_MODEL_NOT_FOUND, "none", {.field = "model"}),
+                                             ErrorForm::kAnthropic, "req_1");
+  EXPECT_EQ(answer.http_status, 404);
+  EXPECT_EQ(answer.headers.Get("request-id"), "req_1");
+  EXPECT_EQ(
+      answer.body,
+      R"({"type":"error","error":{"type":"not_found_error","message":"none","details":{"error_code":"model_not_found"}},"request_id":"req_1"})");
+}
+
+TEST(ErrorAnswer, AnthropicsTypesByStatus) {
+  struct Row {
+    int status;
+    const char* type;
+  };
+  for (const Row& row :
+       {Row{400, "invalid_request_error"}, Row{401, "authentication_error"}, Row{403, "permission_error"},
+        Row{404, "not_found_error"}, Row{405, "invalid_request_error"}, Row{413, "request_too_large"},
+        Row{415, "invalid_request_error"}, Row{429, "rate_limit_error"}, Row{500, "api_error"}, Row{502, "api_error"},
+        Row{503, "overloaded_error"}, Row{504, "timeout_error"}}) {
+    const json::value body = json::parse(HttpErrorBody(row.status, "m", ErrorForm::kAnthropic, "r"));
+    EXPECT_EQ(body.at("error").at("type").as_string(), row.type) << row.status;
+  }
+}
+
+TEST(ErrorAnswer, TheFormIsThePaths) {
+  for (const char* path : {"/v1/messages", "/v1/messages/count_tokens", "/v1/messages/"})
+    EXPECT_EQ(ErrorFormOf(path), ErrorForm::kAnthropic) << path;
+  for (const char* path : {"/v1/messagesx", "/v1/chat/completions", "/", "/v1"})
+    EXPECT_EQ(ErrorFormOf(path), ErrorForm::kOpenAi) << path;
+}
+
 TEST(OriginGuard, LoopbackAndItsImitations) {
   for (const char* good :
        {"localhost", "LOCALHOST:8000", "127.0.0.1", "127.0.0.1:80", "127.9.9.9", "[::1]", "[::1]:8000"})

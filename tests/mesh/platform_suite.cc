@@ -2,8 +2,10 @@
 
 #include <map>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
 
@@ -175,6 +177,24 @@ void PlatformSuite::ExpectAnyChunking(const std::string& model, const std::strin
   EXPECT_EQ(answer.text, "Grün, 红色, blue");
   EXPECT_EQ(answer.finish_reason, "stop");
   ExpectClean();
+}
+
+std::string ImagePart() {
+  return R"({"type":"image_url","image_url":{"url":"data:image/png;base64,)"
+         R"(iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="}})";
+}
+
+std::string FilePart(const std::string& name, const std::string& media_type, const std::string& bytes) {
+  return absl::StrCat(R"({"type":"file","file":{"filename":")", name, R"(","file_data":"data:)", media_type, ";base64,",
+                      absl::Base64Escape(bytes), R"("}})");
+}
+
+Whole ChatWithParts(int port, const std::string& model, const std::vector<std::string>& parts,
+                    const std::string& more) {
+  const std::string body =
+      absl::StrCat(R"({"model":")", model, R"(","messages":[{"role":"user","content":[{"type":"text","text":)",
+                   R"("What is it?"},)", absl::StrJoin(parts, ","), "]}]", more, "}");
+  return ReadWhole(Fetch(port, "POST", "/v1/chat/completions", body));
 }
 
 namespace {

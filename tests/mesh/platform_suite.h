@@ -67,6 +67,13 @@ class PlatformSuite {
   std::unique_ptr<Relay> relay_;
 };
 
+/// Parts of a user message, as JSON: a PNG of one pixel as a data URL, and a file.
+std::string ImagePart();
+std::string FilePart(const std::string& name, const std::string& media_type, const std::string& bytes);
+/// One message of the user with "What is it?" and these parts. @param more further members: R"(,"stream":true)"
+Whole ChatWithParts(int port, const std::string& model, const std::vector<std::string>& parts,
+                    const std::string& more = "");
+
 /// One fault, streamed and whole, each on a relay of its own, since most spoil the account. The script's text is "One
 /// two three". Limits on silence are a second where the script is silent.
 void ExpectFault(const std::string& platform, const std::string& model, const PlatformFault& fault,

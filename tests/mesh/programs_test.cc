@@ -7,6 +7,7 @@
 #include <fstream>
 #include <memory>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "grpcpp/client_context.h"
@@ -54,6 +55,29 @@ TEST_F(ProgramsTest, AnHttpClientThroughTheEdge) {
   EXPECT_EQ(Chat(programs_->port(), "x", "", "gpt-4").error("code"), "model_not_found");
   EXPECT_TRUE(Eventually([] { return platforms_->OpenConversations() == 0; }));
   EXPECT_EQ(platforms_->Violations(), "");
+}
+
+TEST_F(ProgramsTest, TheEdgeOfItsOwnReadsTheKeyFile) {
+  const std::string directory = FreshDirectory();
+  const auto keys = [&](const std::string& words) {
+    Process process({"/bin/sh", "-c", "deploy/all_in_one/switchyard keys " + words},
+                    {{"SWITCHYARD_STATE_DIR", directory}});
+    EXPECT_EQ(process.WaitExit(absl::Seconds(20)), 0) << process.output();
+    return std::string(absl::StripAsciiWhitespace(process.output()));
+  };
+  const std::string key = keys("add laptop --models deepseek-chat 2> /dev/null");
+  auto edge = programs_->Edge({{"SWITCHYARD_SERVER__KEYS_FILE", directory + "/keys.yaml"}});
+  const int port = edge->PortAfter("serving HTTP on http://127.0.0.1:");
+  const std::map<std::string, std::string> as{{"Authorization", "Bearer " + key}};
+  const auto ask = [&](const std::string& model, const std::map<std::string, std::string>& headers) {
+    return Fetch(port, "POST", "/v1/chat/completions", ChatBody("[[sim: text=Fine]]", "", model), headers).status;
+  };
+  EXPECT_EQ(ask("deepseek-chat", {}), 401);
+  EXPECT_EQ(ask("deepseek-chat", as), 200);
+  EXPECT_EQ(ask("kimi", as), 403);
+  keys("revoke laptop");
+  EXPECT_TRUE(Eventually([&] { return ask("kimi", as) == 401; })) << "revoked, and served";
+  EXPECT_FALSE(absl::StrContains(edge->output(), key));
 }
 
 TEST_F(ProgramsTest, AGrpcClientStraightAtTheProvider) {

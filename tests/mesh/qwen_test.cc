@@ -110,5 +110,33 @@ TEST(QwenNewerCall, Faults) {
   ExpectFaults("qwen", "b", kModel, faults, {}, {{"SWITCHYARD_PROVIDERS__QWEN__DIALECT", "b"}});
 }
 
+TEST(Qwen, PicturesAndDocumentsArePutIntoTheStore) {
+  PlatformSuite suite("qwen");
+  const Whole seen = ChatWithParts(suite.port(), "qwen-vl-max", {ImagePart(), ImagePart()});
+  EXPECT_EQ(seen.status, 200) << seen.error("message");
+  EXPECT_EQ(suite.Recorded().at("contents").to_number<int>(), 3);
+  const std::string pdf = FilePart("report.pdf", "application/pdf", "%PDF-1.7");
+  suite.platforms().Plan("look_polls=2 text=Read", 1, "", "qwen");
+  const Whole read = ChatWithParts(suite.port(), "qwen-long", {pdf});
+  EXPECT_EQ(read.status, 200) << read.error("message");
+  EXPECT_EQ(read.text(), "Read");
+  EXPECT_EQ(suite.platforms().Count("/oss/", "qwen"), 3);
+  EXPECT_EQ(suite.platforms().Count("/dialog/secResult/batch", "qwen"), 2);
+  suite.platforms().Plan("look=fail", 1, "", "qwen");
+  const Whole refused = ChatWithParts(suite.port(), "qwen-long", {pdf});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.error("param"), "messages[0].content[1]");
+  suite.ExpectClean();
+}
+
+TEST(Qwen, TheNewerCallTakesNoPictures) {
+  PlatformSuite suite("qwen", {{"SWITCHYARD_PROVIDERS__QWEN__DIALECT", "b"}});
+  const Whole refused = ChatWithParts(suite.port(), "qwen-vl-max", {ImagePart()});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.error("code"), "unsupported_parameter");
+  EXPECT_EQ(refused.error("param"), "messages[0].content[1]");
+  suite.ExpectClean();
+}
+
 }  // namespace
 }  // namespace switchyard

@@ -48,6 +48,20 @@ TEST(Zhipu, SourcesBecomeLinks) {
   suite.ExpectClean();
 }
 
+TEST(Zhipu, PicturesAndDocumentsAreUploadedAndDescribed) {
+  PlatformSuite suite("zhipu");
+  const Whole answer = ChatWithParts(suite.port(), kModel,
+                                     {ImagePart(), FilePart("report.pdf", "application/pdf", "%PDF-1.7"), ImagePart()});
+  EXPECT_EQ(answer.status, 200) << answer.error("message");
+  EXPECT_EQ(suite.platforms().Count("uploads", "zhipu"), 3);
+  EXPECT_EQ(suite.Recorded().at("blocks").to_number<int>(), 3) << "text, files, pictures";
+  suite.platforms().Plan("fault=upload", 1, "", "zhipu");
+  const Whole refused = ChatWithParts(suite.port(), kModel, {ImagePart()});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.error("param"), "messages[0].content[1]");
+  suite.ExpectClean();
+}
+
 TEST(Zhipu, TheRiskFilterIsTriedAgainAFewTimes) {
   PlatformSuite suite("zhipu", {{kPause, "1"}});
   suite.platforms().Plan("fault=risk", 3, "", "zhipu");

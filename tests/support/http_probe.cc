@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 #include "absl/strings/ascii.h"
@@ -66,6 +67,7 @@ bool HttpProbe::ReadSome() {
   const ssize_t n = recv(socket_, buffer, sizeof buffer, 0);
   if (n <= 0) {
     ended_ = true;
+    closed_ = n == 0 || errno != EAGAIN;
     return false;
   }
   raw_.append(buffer, static_cast<size_t>(n));

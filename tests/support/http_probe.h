@@ -41,6 +41,8 @@ class HttpProbe {
   bool ReadUntil(const std::string& text);
   /// What has been read so far, as it came.
   const std::string& raw() const { return raw_; }
+  /// Whether a read has met the end that the other side made, not its own patience.
+  bool closed() const { return closed_; }
 
   void Close();
   /// Ends the connection by RST.
@@ -52,6 +54,7 @@ class HttpProbe {
   int socket_ = -1;
   std::string raw_;
   bool ended_ = false;
+  bool closed_ = false;
   bool head_ = false;  // the last request was HEAD: its answer has no body
 };
 

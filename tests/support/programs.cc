@@ -59,10 +59,14 @@ Programs::~Programs() {
   std::filesystem::remove_all(state_);
 }
 
-std::unique_ptr<Process> Programs::Start(const std::string& program) {
-  std::vector<std::string> command = {program, "--env-file", "/nonexistent/.env"};
+std::unique_ptr<Process> Programs::Edge(const Variables& more) { return Start("edge/switchyard-edge", more); }
+
+std::unique_ptr<Process> Programs::Start(const std::string& program, const Variables& more) {
+  std::vector<std::string> command = {program, "--env-file", "/dev/null"};
   if (!absl::StrContains(program, "session")) command.insert(command.end(), {"--listen", "127.0.0.1:0"});
-  return std::make_unique<Process>(command, variables_);
+  Variables variables = more;
+  variables.insert(variables_.begin(), variables_.end());
+  return std::make_unique<Process>(command, variables);
 }
 
 std::string GrpcAnswer::text() const {

@@ -28,9 +28,11 @@ class Programs {
   int provider_port(const std::string& platform) const { return provider_ports_.at(platform); }
   Process& provider(const std::string& platform) { return *providers_.at(platform); }
   Process& edge() { return *edge_; }
+  /// A further edge before the same providers.
+  std::unique_ptr<Process> Edge(const Variables& more);
 
  private:
-  std::unique_ptr<Process> Start(const std::string& program);
+  std::unique_ptr<Process> Start(const std::string& program, const Variables& more = {});
 
   std::string state_;
   Variables variables_;

@@ -89,6 +89,7 @@ Variables RelayVariables(const SimulatedPlatforms& platforms, const std::string&
     variables[at + "BASE_URL"] = platforms.url(absl::AsciiStrToLower(platform));
     variables[at + "SPACING"] = "0s";
   }
+  variables["SWITCHYARD_PROVIDERS__QWEN__OPTIONS__UPLOAD_URL"] = platforms.url("qwen") + "/oss";
   variables["DEEPSEEK_TOKEN"] = "sim-canary-token-1";
   variables["SWITCHYARD_CHAT__LISTEN"] = "127.0.0.1:0";
   variables["SWITCHYARD_STATE_DIR"] = state_dir;
@@ -100,9 +101,9 @@ Relay::Relay(const SimulatedPlatforms& platforms, Variables more, std::string st
   Variables variables = std::move(more);
   for (const auto& [name, value] : RelayVariables(platforms, state_dir_)) variables.emplace(name, value);
   std::erase_if(variables, [](const auto& variable) { return variable.second.empty(); });
-  process_ = std::make_unique<Process>(std::vector<std::string>{"deploy/all_in_one/switchyard", "--listen",
-                                                                "127.0.0.1:0", "--env-file", "/nonexistent/.env"},
-                                       variables);
+  process_ = std::make_unique<Process>(
+      std::vector<std::string>{"deploy/all_in_one/switchyard", "--listen", "127.0.0.1:0", "--env-file", "/dev/null"},
+      variables);
   port_ = process_->PortAfter("serving HTTP on http://127.0.0.1:");
   grpc_port_ = process_->PortAfter("ChatService) on 127.0.0.1:");
 }

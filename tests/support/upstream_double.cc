@@ -152,7 +152,7 @@ void UpstreamDouble::Serve(int socket) {
   }
 }
 
-size_t UpstreamDouble::Peer::Receive(char* buffer, size_t size) {
+size_t UpstreamDouble::Peer::ReceiveInto(char* buffer, size_t size) {
   const auto n = tls_ == nullptr ? recv(socket_, buffer, size, 0) : SSL_read(tls_, buffer, static_cast<int>(size));
   return n > 0 ? static_cast<size_t>(n) : 0;
 }
@@ -162,7 +162,7 @@ std::string UpstreamDouble::Peer::ReadRequest() {
   char buffer[4096];
   size_t wanted = 0;
   while (wanted == 0 || request.size() < wanted) {
-    const size_t n = Receive(buffer, sizeof buffer);
+    const size_t n = ReceiveInto(buffer, sizeof buffer);
     if (n == 0) return "";
     request.append(buffer, n);
     const size_t head = request.find("\r\n\r\n");
@@ -174,6 +174,11 @@ std::string UpstreamDouble::Peer::ReadRequest() {
   absl::MutexLock lock(&owner_->mutex_);
   owner_->requests_.push_back(request);
   return request;
+}
+
+std::string UpstreamDouble::Peer::Receive() {
+  char buffer[4096];
+  return std::string(buffer, ReceiveInto(buffer, sizeof buffer));
 }
 
 void UpstreamDouble::Peer::Send(const std::string& bytes) {
@@ -197,7 +202,7 @@ void UpstreamDouble::Peer::SkipGoodbye() { SSL_set_quiet_shutdown(tls_, 1); }
 
 void UpstreamDouble::Peer::AwaitClose() {
   char buffer[256];
-  while (Receive(buffer, sizeof buffer) > 0) {
+  while (ReceiveInto(buffer, sizeof buffer) > 0) {
   }
 }
 

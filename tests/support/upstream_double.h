@@ -29,6 +29,8 @@ class UpstreamDouble {
    public:
     /// A whole request, body included; "" if the client closed.
     std::string ReadRequest();
+    /// What comes next, as it comes; "" if the client closed.
+    std::string Receive();
     void Send(const std::string& bytes);
     /// Ends the connection by RST. What the client has not read yet is lost to it.
     void Reset();
@@ -39,7 +41,7 @@ class UpstreamDouble {
 
    private:
     friend class UpstreamDouble;
-    size_t Receive(char* buffer, size_t size);
+    size_t ReceiveInto(char* buffer, size_t size);
     int socket_ = -1;
     SSL* tls_ = nullptr;
     UpstreamDouble* owner_ = nullptr;

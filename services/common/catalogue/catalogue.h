@@ -21,6 +21,7 @@ struct ModelEntry {
   bool reasoning = false;   // thinks unless told not to
   bool web_search = false;  // searches unless told not to
   bool images = false;      // takes images
+  bool files = false;       // takes documents; text files go into any model's prompt
   // Longest prompt in Unicode code points; 0: unknown.
   int64_t max_prompt_chars = 0;
 };

@@ -26,35 +26,44 @@ enum Trait : unsigned {
   kSees = 4,          // takes images
   kThinkingTwin = 8,  // "-thinking"
   kSearchTwin = 16,   // "-search"
+  kReads = 32,        // takes documents
 };
 constexpr unsigned kTwins = kThinkingTwin | kSearchTwin;
+constexpr unsigned kUploads = kSees | kReads;
 
 // No model name is on the wire; three fields decide: model_type, thinking_enabled and search_enabled. Source: protocol
-// notes of DeepSeek, sections 1.2 and 1.3 (prompt limits: one source).
+// notes of DeepSeek, sections 1.2, 1.3 (prompt limits: one source) and 5.2: pictures are for the vision model alone,
+// and the expert one drops files silently.
 constexpr int64_t kDeepSeekPrompt = 2'621'440;
 constexpr int64_t kDeepSeekExpertPrompt = 163'840;
 constexpr std::array kDeepSeek = {
-    Row{"deepseek", "default", kSearchTwin, kDeepSeekPrompt},
-    Row{"deepseek-chat", "default", kSearchTwin, kDeepSeekPrompt},
-    Row{"deepseek-default", "default", kSearchTwin, kDeepSeekPrompt},
-    Row{"deepseek-v3", "default", kSearchTwin, kDeepSeekPrompt},
-    Row{"deepseek-v4-flash", "default", kSearchTwin, kDeepSeekPrompt},
-    Row{"deepseek-reasoner", "default", kThinks | kSearchTwin, kDeepSeekPrompt},
-    Row{"deepseek-r1", "default", kThinks | kSearchTwin, kDeepSeekPrompt},
-    Row{"deepseek-think", "default", kThinks | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek", "default", kReads | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-chat", "default", kReads | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-default", "default", kReads | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-v3", "default", kReads | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-v4-flash", "default", kReads | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-reasoner", "default", kReads | kThinks | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-r1", "default", kReads | kThinks | kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-think", "default", kReads | kThinks | kSearchTwin, kDeepSeekPrompt},
     Row{"deepseek-v4-pro", "expert", kThinks | kSearchTwin, kDeepSeekExpertPrompt},
     Row{"deepseek-expert", "expert", kThinks | kSearchTwin, kDeepSeekExpertPrompt},
-    Row{"deepseek-vision", "vision", kSearchTwin, kDeepSeekPrompt},
+    Row{"deepseek-vision", "vision", kSees | kSearchTwin, kDeepSeekPrompt},
 };
 
-// The generation; the provider makes scenario and options of it. Source: protocol notes of Kimi, section 1.
+// The generation; the provider makes scenario and options of it. Source: protocol notes of Kimi, sections 1 and 5.2.
 constexpr std::array kKimi = {
-    Row{"kimi", "k2.5", kTwins},       Row{"kimi-latest", "k2.5", kTwins},
-    Row{"kimi-vision", "k2.5", kSees}, Row{"kimi-k2.6", "k2.6", kTwins},
-    Row{"kimi-k2.5", "k2.5", kTwins},  Row{"kimi-k2", "k2.5", kTwins},
-    Row{"kimi-k1.5", "k1.5", kTwins},  Row{"kimi-k3", "k3", kThinks | kSearchTwin},
-    Row{"moonshot-v1-8k", "k2.5"},     Row{"moonshot-v1-32k", "k2.5"},
-    Row{"moonshot-v1-128k", "k2.5"},
+    Row{"kimi", "k2.5", kUploads | kTwins},
+    Row{"kimi-latest", "k2.5", kUploads | kTwins},
+    Row{"kimi-vision", "k2.5", kUploads | kTwins},
+    Row{"kimi-k2.6", "k2.6", kUploads | kTwins},
+    Row{"kimi-k2.5", "k2.5", kUploads | kTwins},
+    Row{"kimi-k2", "k2.5", kUploads | kTwins},
+    Row{"kimi-k1.5", "k1.5", kTwins},
+    Row{"kimi-k1", "k1.5", kTwins},
+    Row{"kimi-k3", "k3", kThinks | kSearchTwin},
+    Row{"moonshot-v1-8k", "k2.5", kTwins},
+    Row{"moonshot-v1-32k", "k2.5", kTwins},
+    Row{"moonshot-v1-128k", "k2.5", kTwins},
 };
 
 // The name's part behind "metaso"; see modes.h there. It always searches. Source: protocol notes of Metaso, section 1.
@@ -77,7 +86,7 @@ constexpr std::array kDoubao = {
     Row{"doubao-expert", "expert", kThinks},
 };
 
-// The site's model code (dialect A). Source: protocol notes of Qwen, section 1.
+// The site's model code (dialect A). Source: protocol notes of Qwen, sections 1 and 5.
 constexpr std::array kQwen = {
     Row{"qwen", "Qwen"},
     Row{"qwen3", "Qwen"},
@@ -85,27 +94,36 @@ constexpr std::array kQwen = {
     Row{"qwen3-max-thinking", "Qwen3-Max-Thinking-Preview", kThinks},
     Row{"qwen3-flash", "Qwen3-Flash"},
     Row{"qwen3-coder", "Qwen3-Coder"},
-    Row{"qwen-long", "Qwen-Long"},
+    Row{"qwen-long", "Qwen-Long", kReads},
     Row{"qwen3.5-plus", "Qwen3.5-Plus"},
     Row{"qwen3.6-plus", "Qwen3.6-Plus"},
-    Row{"qwen-vl-plus", "Qwen-VL-Max"},
-    Row{"qwen-vl-max", "Qwen-VL-Max"},
+    Row{"qwen-vl-plus", "Qwen-VL-Max", kSees},
+    Row{"qwen-vl-max", "Qwen-VL-Max", kSees},
 };
 
 // The newest `selected_model`; the classic dialect sends none. A 24-digit hex id is an assistant. Source: protocol
-// notes of Zhipu, section 1.3.
+// notes of Zhipu, sections 1.3 and 3.2: pictures and files are the assistant's, whatever the model.
 constexpr std::array kZhipu = {
-    Row{"zhipu", "glm-5.3-flash", kTwins},       Row{"chatglm", "glm-5.3-flash", kTwins},
-    Row{"glm-5", "glm-5.3-flash", kTwins},       Row{"glm-5-plus", "glm-5.3-flash", kTwins},
-    Row{"glm-5.1", "glm-5.3-flash", kTwins},     Row{"glm-5.1-plus", "glm-5.3-flash", kTwins},
-    Row{"glm-5.3", "glm-5.3", kTwins},           Row{"glm-5.3-flash", "glm-5.3-flash", kTwins},
-    Row{"glm-4", "glm-5.3-flash", kTwins},       Row{"glm-4-plus", "glm-5.3-flash", kTwins},
-    Row{"glm-4-air", "glm-5.3-flash", kTwins},   Row{"glm-4-airx", "glm-5.3-flash", kTwins},
-    Row{"glm-4-flash", "glm-5.3-flash", kTwins}, Row{"glm-4-long", "glm-5.3-flash", kTwins},
-    Row{"glm-4v", "glm-5.3-flash", kTwins},      Row{"glm-4v-plus", "glm-5.3-flash", kTwins},
+    Row{"zhipu", "glm-5.3-flash", kUploads | kTwins},
+    Row{"chatglm", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-5", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-5-plus", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-5.1", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-5.1-plus", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-5.3", "glm-5.3", kUploads | kTwins},
+    Row{"glm-5.3-flash", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-4", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-4-plus", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-4-air", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-4-airx", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-4-flash", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-4-long", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-4v", "glm-5.3-flash", kUploads | kTwins},
+    Row{"glm-4v-plus", "glm-5.3-flash", kUploads | kTwins},
     Row{"glm-deepresearch", "deep_research"},
 };
-constexpr ModelEntry kZhipuAssistant{"zhipu-assistant", "zhipu", "assistant"};
+constexpr ModelEntry kZhipuAssistant{
+    .id = "zhipu-assistant", .platform = "zhipu", .upstream = "assistant", .images = true, .files = true};
 constexpr size_t kAssistantDigits = 24;
 
 // Display names of the matrix profile, model ids of the agent profile. Source: protocol notes of MiniMax, sections 1.2
@@ -141,8 +159,9 @@ void AddPlatform(absl::string_view platform, const Rows& rows, std::vector<Model
     const bool thinks = (row.traits & kThinks) != 0;
     const bool searches = (row.traits & kSearches) != 0;
     const bool sees = (row.traits & kSees) != 0;
+    const bool reads = (row.traits & kReads) != 0;
     const auto add = [&](absl::string_view id, bool thinking, bool search) {
-      all.push_back({id, platform, row.upstream, thinking, search, sees, row.max_prompt_chars});
+      all.push_back({id, platform, row.upstream, thinking, search, sees, reads, row.max_prompt_chars});
     };
     const bool thinking_twin = (row.traits & kThinkingTwin) != 0;
     const bool search_twin = (row.traits & kSearchTwin) != 0;

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "services/common/config/env_file.h"
 #include "services/common/config/platforms.h"
@@ -47,8 +48,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 
 class YamlReader {
  public:
-  YamlReader(const std::string& file, Config& config, std::map<std::string, SettingReader>& settings,
-             std::vector<std::string>& faults)
+  YamlReader(const std::string& file, Config& config, Settings& settings, std::vector<std::string>& faults)
       : file_(file), config_(config), settings_(settings), faults_(faults) {}
 
   void Read(const std::string& text) {
@@ -82,19 +82,33 @@ class YamlReader {
         Fault(entry.first.Mark(), absl::StrCat(path, ": is already set on line ", first->second));
         continue;
       }
-      Setting(entry.first, entry.second, path);
+      Read(entry.first, entry.second, path);
     }
   }
 
-  void Setting(const YAML::Node& key, const YAML::Node& value, const std::string& path) {
+  static bool TextOf(const YAML::Node& value, bool list, std::string& text) {
+    if (value.IsScalar()) {
+      text = value.Scalar();
+      return true;
+    }
+    if (!list || !value.IsSequence()) return false;
+    for (const YAML::Node& part : value) {
+      if (!part.IsScalar()) return false;
+      absl::StrAppend(&text, text.empty() ? "" : ",", part.Scalar());
+    }
+    return true;
+  }
+
+  void Read(const YAML::Node& key, const YAML::Node& value, const std::string& path) {
     const auto found = settings_.find(path);
     if (found != settings_.end()) {
       if (value.IsNull()) return;
-      if (!value.IsScalar()) {
-        Fault(value.Mark(), absl::StrCat(path, ": must be a single value"));
+      std::string text;
+      if (!TextOf(value, found->second.list, text)) {
+        Fault(value.Mark(), absl::StrCat(path, found->second.list ? ": must be a list" : ": must be a single value"));
         return;
       }
-      const std::string wrong = found->second(value.Scalar());
+      const std::string wrong = found->second.read(text);
       if (!wrong.empty()) Fault(value.Mark(), absl::StrCat(path, ": ", wrong));
       return;
     }
@@ -117,13 +131,13 @@ class YamlReader {
 
   const std::string& file_;
   Config& config_;
-  std::map<std::string, SettingReader>& settings_;
+  Settings& settings_;
   std::vector<std::string>& faults_;
 };
 
 // ---- the whole
 
-void ApplyOverrides(const std::map<std::string, EnvEntry>& entries, std::map<std::string, SettingReader>& settings,
+void ApplyOverrides(const std::map<std::string, EnvEntry>& entries, Settings& settings,
                     std::vector<std::string>& faults) {
   for (const auto& [name, entry] : entries) {
     if (!absl::StartsWith(name, kOverride)) continue;
@@ -136,20 +150,8 @@ void ApplyOverrides(const std::map<std::string, EnvEntry>& entries, std::map<std
                                     nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
       continue;
     }
-    const std::string wrong = found->second(entry.value);
+    const std::string wrong = found->second.read(entry.value);
     if (!wrong.empty()) faults.push_back(absl::StrCat(entry.where, ": ", name, ": ", wrong));
-  }
-}
-
-void CheckHost(const ServerConfig& server, std::vector<std::string>& faults) {
-  const bool loopback =
-      server.host == "localhost" || server.host == "::1" ||
-      (absl::StartsWith(server.host, "127.") && server.host.find_first_not_of("0123456789.") == std::string::npos);
-  if (!loopback && !server.insecure) {
-    faults.push_back(
-        absl::StrCat("server.host: ", server.host,
-                     " is reachable from other machines, and there are no API keys: anybody could spend your accounts. "
-                     "Use 127.0.0.1, or say server.insecure: true if something else protects it."));
   }
 }
 
@@ -163,8 +165,6 @@ std::string DefaultStateDir(const Environment& environment) {
   return "/var/lib/switchyard";
 }
 
-std::string Quoted(const std::string& text) { return absl::StrCat("\"", text, "\""); }
-
 }  // namespace
 
 std::string Config::SessionTarget() const { return session.target.empty() ? SessionListen() : session.target; }
@@ -172,6 +172,7 @@ std::string Config::SessionListen() const {
   return session.listen.empty() ? absl::StrCat("unix:", state_dir, "/session.sock") : session.listen;
 }
 std::string Config::StorePath() const { return session.store.empty() ? state_dir + "/session.db" : session.store; }
+std::string Config::KeysFile() const { return server.keys_file.empty() ? state_dir + "/keys.yaml" : server.keys_file; }
 
 Environment ProcessEnvironment() {
   Environment environment;
@@ -211,7 +212,7 @@ Config Defaults(const Environment& environment) {
 
 /// @param mutual_tls whether gRPC may leave the machine
 void Apply(const Texts& texts, bool mutual_tls, Config& config, std::vector<std::string>& faults) {
-  std::map<std::string, SettingReader> settings = SettingsOf(config, mutual_tls);
+  Settings settings = SettingsOf(config, mutual_tls);
   if (!texts.file.empty()) YamlReader(texts.file, config, settings, faults).Read(texts.yaml);
   ApplyOverrides(texts.entries, settings, faults);
 }
@@ -240,11 +241,11 @@ absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environmen
     auto text = ReadFile(sources.env_file);
     if (text.ok()) {
       texts.entries = ParseEnvFile(*text, sources.env_file, faults);
-    } else if (!absl::IsNotFound(text.status())) {
+    } else if (!(sources.env_file_optional && absl::IsNotFound(text.status()))) {
       faults.emplace_back(text.status().message());
     }
   }
-  for (const auto& [name, value] : environment) texts.entries[name] = {value, "environment"};
+  for (const auto& [name, value] : environment) texts.entries[name] = {value, std::string(kEnvironment)};
 
   // Which addresses are good depends on mutual TLS, wherever in the sources that is set.
   Config first = Defaults(environment);
@@ -253,61 +254,40 @@ absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environmen
   Config config = Defaults(environment);
   Apply(texts, first.tls.enabled(), config, faults);
   config.accounts = AccountsOf(texts.entries, faults);
-  CheckHost(config.server, faults);
   CheckMesh(config.tls, faults);
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
   return config;
 }
 
 std::string RedactedConfig(const Config& config) {
-  std::string out;
-  const auto line = [&out](int indent, absl::string_view key, const auto&... value) {
-    absl::StrAppend(&out, std::string(indent, ' '), key, ":", sizeof...(value) > 0 ? " " : "", value..., "\n");
-  };
-  const auto truth = [](bool value) { return value ? "true" : "false"; };
-  const auto span = [](absl::Duration value) { return absl::FormatDuration(value); };
-  line(0, "server");
-  line(2, "host", Quoted(config.server.host));
-  line(2, "port", config.server.port);
-  line(2, "request_limit", span(config.server.request_limit));
-  line(2, "heartbeat", span(config.server.heartbeat));
-  line(2, "max_in_flight", config.server.max_in_flight);
-  line(2, "reasoning_format", config.server.reasoning_format);
-  line(2, "ignore_unsupported", truth(config.server.ignore_unsupported));
-  line(0, "providers");
-  for (const auto& [name, provider] : config.providers) {
+  Config shown = config;
+  shown.server.keys_file = config.KeysFile();
+  shown.session.target = config.SessionTarget();
+  shown.session.listen = config.SessionListen();
+  shown.session.store = config.StorePath();
+  std::map<std::string, std::string> lines;
+  for (const auto& [path, setting] : SettingsOf(shown, config.tls.enabled())) lines[path] = setting.show();
+  for (const auto& [platform, provider] : config.providers) {
     std::vector<std::string> labels;
     for (const AccountConfig& account : config.accounts) {
-      if (account.platform == name) labels.push_back(account.label);
+      if (account.platform == platform) labels.push_back(account.label);
     }
     if (labels.empty()) continue;
-    line(2, name);
-    line(4, "enabled", truth(provider.enabled));
-    line(4, "base_url", Quoted(provider.base_url));
-    line(4, "dialect", provider.dialect);
-    line(4, "max_in_flight_per_account", provider.max_in_flight_per_account);
-    line(4, "spacing", span(provider.spacing));
-    line(4, "queue_depth", provider.queue_depth);
-    line(4, "queue_limit", span(provider.queue_limit));
-    line(4, "accounts", "[", absl::StrJoin(labels, ", "), "]  # tokens not shown");
+    lines[absl::StrCat("providers.", platform, ".accounts")] =
+        absl::StrCat("[", absl::StrJoin(labels, ", "), "]  # tokens not shown");
   }
-  line(0, "session");
-  line(2, "store", Quoted(config.StorePath()));
-  line(2, "store_key", config.session.store_key.empty() ? "(key file beside the store)" : "(set)");
-  line(0, "http");
-  line(2, "connect_limit", span(config.http.connect_limit));
-  line(2, "tls_limit", span(config.http.tls_limit));
-  line(2, "first_byte_limit", span(config.http.first_byte_limit));
-  line(2, "idle_limit", span(config.http.idle_limit));
-  if (config.tls.enabled()) {
-    line(0, "tls");
-    line(2, "certificate", Quoted(config.tls.certificate));
-    line(2, "key", Quoted(config.tls.key));
-    line(2, "authority", Quoted(config.tls.authority));
-    line(2, "chat_callers", Quoted(absl::StrJoin(config.tls.chat_callers, ", ")));
+  std::string out;
+  std::vector<std::string> open;  // sections that the last line stands in
+  for (const auto& [path, value] : lines) {
+    std::vector<std::string> parts = absl::StrSplit(path, '.');
+    const std::string name = std::move(parts.back());
+    parts.pop_back();
+    size_t same = 0;
+    while (same < parts.size() && same < open.size() && parts[same] == open[same]) ++same;
+    for (; same < parts.size(); ++same) absl::StrAppend(&out, std::string(2 * same, ' '), parts[same], ":\n");
+    absl::StrAppend(&out, std::string(2 * parts.size(), ' '), name, ": ", value, "\n");
+    open = std::move(parts);
   }
-  line(0, "log");
-  line(2, "level", config.log_level);
   return out;
 }
 

@@ -26,6 +26,9 @@ struct ServerConfig {
   std::string host = "127.0.0.1";  // an address; anything but loopback needs API keys or --insecure
   uint16_t port = 8000;            // 0 picks a free one
   bool insecure = false;           // allow a non-loopback host without keys
+  std::vector<Secret> api_keys;    // each 16 characters or more; further keys beside those of the file
+  std::string keys_file;           // empty: <state_dir>/keys.yaml, if there is one; must exist otherwise
+  bool pass_through = false;       // take "<platform>:<token>" as a key: the caller's own account
   // 0 to 600 s: how long to go on accepting after SIGTERM, so that discovery can catch up.
   absl::Duration drain_delay = absl::ZeroDuration();
   absl::Duration drain_limit = absl::Seconds(600);    // 0 to 3600 s: how long running streams may take to finish
@@ -115,12 +118,14 @@ struct Config {
   std::string SessionTarget() const;  // session.target or its default
   std::string SessionListen() const;
   std::string StorePath() const;
+  std::string KeysFile() const;
 };
 
 struct ConfigSources {
   std::string file = {};       // empty: no file; must exist otherwise
   bool file_optional = false;  // a missing `file` is not a fault
-  std::string env_file = {};   // missing is not a fault
+  std::string env_file = {};   // the same
+  bool env_file_optional = false;
 };
 
 using Environment = std::map<std::string, std::string>;
@@ -130,7 +135,7 @@ Environment ProcessEnvironment();
 /// Never quotes a secret's value.
 absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environment& environment);
 
-/// The configuration as YAML in the file's own shape, every secret shown as "(set)" or left out; for printing at start.
+/// Every setting as YAML in the file's own shape, secrets as "(set)", with the accounts there are; for printing.
 std::string RedactedConfig(const Config& config);
 
 }  // namespace switchyard

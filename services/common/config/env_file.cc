@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "services/common/config/platforms.h"
+#include "services/common/config/settings.h"
 
 namespace switchyard {
 namespace {
@@ -22,6 +23,26 @@ absl::string_view Unquote(absl::string_view value) {
   const bool quoted =
       value.size() >= 2 && value.front() == value.back() && (value.front() == '"' || value.front() == '\'');
   return quoted ? value.substr(1, value.size() - 2) : value;
+}
+
+// A name that is nearly one of ours is one of ours, mistyped: an account that is silently not there would be missed for
+// long. Two slips are forgiven to the environment, where every other program's variables are, too.
+void FindSlips(const std::map<std::string, EnvEntry>& entries, std::vector<std::string>& faults) {
+  for (const auto& [name, entry] : entries) {
+    if (entry.value.empty()) continue;
+    const int slips = entry.where == kEnvironment ? 1 : 2;
+    const PlatformDefaults* near = nullptr;
+    bool known = false;
+    for (const PlatformDefaults& platform : Platforms()) {
+      absl::string_view rest = name;
+      const bool begins = absl::ConsumePrefix(&rest, platform.token_variable);
+      known |= begins && (rest.empty() || rest[0] == '_');
+      if (begins || EditDistance(name, platform.token_variable) <= slips) near = &platform;
+    }
+    if (near == nullptr || known) continue;
+    faults.push_back(absl::StrCat(entry.where, ": ", name, ": there is no such variable; did you mean ",
+                                  near->token_variable, ", or ", near->token_variable, "_2 for a further account?"));
+  }
 }
 
 }  // namespace
@@ -63,6 +84,7 @@ std::map<std::string, EnvEntry> ParseEnvFile(absl::string_view text, absl::strin
 
 std::vector<AccountConfig> AccountsOf(const std::map<std::string, EnvEntry>& entries,
                                       std::vector<std::string>& faults) {
+  FindSlips(entries, faults);
   std::vector<AccountConfig> accounts;
   for (const PlatformDefaults& platform : Platforms()) {
     std::map<int64_t, std::pair<std::string, EnvEntry>> numbered;

@@ -10,9 +10,11 @@
 
 namespace switchyard {
 
+inline constexpr absl::string_view kEnvironment = "environment";
+
 struct EnvEntry {
   std::string value;
-  std::string where;  // ".env:3", "environment"
+  std::string where;  // ".env:3", or kEnvironment
 };
 
 /// KEY=VALUE lines: the value verbatim after the first '=', one pair of outer quotes stripped, nothing expanded.

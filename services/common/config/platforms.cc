@@ -21,12 +21,15 @@ std::vector<PlatformOption> DeepSeekOptions() {
   };
 }
 
-// Source: protocol notes of Kimi, section 8.
+// Source: protocol notes of Kimi, sections 4.6 and 8.
 std::vector<PlatformOption> KimiOptions() {
   return {
       {"user_agent", kUserAgent},
       {"auth_url", "", Kind::kOrigin},
       {"k26_scenario", "SCENARIO_K2D5", Kind::kChoice, {"SCENARIO_K2D5", "SCENARIO_K2D6"}},
+      // Unproven: no public evidence of a WebSocket for this chat exists (section 4.6), so its path is a guess.
+      {"transport", "https", Kind::kChoice, {"https", "websocket"}},
+      {"websocket_path", "/apiv2/kimi.gateway.chat.v1.ChatService/Chat", Kind::kPath},
   };
 }
 
@@ -55,10 +58,12 @@ std::vector<PlatformOption> DoubaoOptions() {
   };
 }
 
-// Source: protocol notes of Qwen, section 8.
+// Source: protocol notes of Qwen, sections 5 and 8.
 std::vector<PlatformOption> QwenOptions() {
   return {
       {"user_agent", kUserAgent},
+      // Where the site keeps what is uploaded, in dialect a.
+      {"upload_url", "https://broadscope-dialogue-new.oss-cn-beijing.aliyuncs.com", Kind::kOrigin},
   };
 }
 

@@ -20,6 +20,7 @@ struct PlatformOption {
     kWhole,   // a whole number from `low` to `high`
     kChoice,  // one of `choices`
     kOrigin,  // http or https origin; may be empty
+    kPath,    // of a URL: visible ASCII from '/' on
   };
   absl::string_view name;
   absl::string_view fallback;  // the default

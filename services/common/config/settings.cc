@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "services/common/config/platforms.h"
@@ -26,53 +27,70 @@ bool ParseDurationText(const std::string& text, absl::Duration& out) {
   return absl::ParseDuration(text, &out);
 }
 
-SettingReader Text(std::string& field) {
-  return [&field](const std::string& text) {
-    field = text;
-    return "";
-  };
+std::string Quoted(const std::string& text) {
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
 }
 
-SettingReader OneOf(std::string& field, std::vector<std::string> allowed) {
-  return [&field, allowed = std::move(allowed)](const std::string& text) -> std::string {
-    if (std::find(allowed.begin(), allowed.end(), text) == allowed.end()) {
-      return absl::StrCat("must be one of ", absl::StrJoin(allowed, ", "));
-    }
-    field = text;
-    return "";
-  };
+std::function<std::string()> ShowQuoted(const std::string& field) {
+  return [&field] { return Quoted(field); };
 }
 
-SettingReader Bool(bool& field) {
-  return [&field](const std::string& text) -> std::string {
-    if (text != "true" && text != "false") return "must be true or false";
-    field = text == "true";
-    return "";
-  };
+std::function<std::string()> ShowPlain(const std::string& field) {
+  return [&field] { return field; };
+}
+
+Setting Text(std::string& field) {
+  return {[&field](const std::string& text) {
+            field = text;
+            return "";
+          },
+          ShowQuoted(field)};
+}
+
+Setting OneOf(std::string& field, std::vector<std::string> allowed) {
+  return {[&field, allowed = std::move(allowed)](const std::string& text) -> std::string {
+            if (std::find(allowed.begin(), allowed.end(), text) == allowed.end()) {
+              return absl::StrCat("must be one of ", absl::StrJoin(allowed, ", "));
+            }
+            field = text;
+            return "";
+          },
+          ShowPlain(field)};
+}
+
+Setting Bool(bool& field) {
+  return {[&field](const std::string& text) -> std::string {
+            if (text != "true" && text != "false") return "must be true or false";
+            field = text == "true";
+            return "";
+          },
+          [&field] { return std::string(field ? "true" : "false"); }};
 }
 
 template <typename Number>
-SettingReader Whole(Number& field, int64_t low, int64_t high) {
-  return [&field, low, high](const std::string& text) -> std::string {
-    int64_t number;
-    if (!absl::SimpleAtoi(text, &number) || number < low || number > high) {
-      return absl::StrCat("must be a whole number from ", low, " to ", high);
-    }
-    field = static_cast<Number>(number);
-    return "";
-  };
+Setting Whole(Number& field, int64_t low, int64_t high) {
+  return {[&field, low, high](const std::string& text) -> std::string {
+            int64_t number;
+            if (!absl::SimpleAtoi(text, &number) || number < low || number > high) {
+              return absl::StrCat("must be a whole number from ", low, " to ", high);
+            }
+            field = static_cast<Number>(number);
+            return "";
+          },
+          [&field] { return absl::StrCat(field); }};
 }
 
-SettingReader Span(absl::Duration& field, absl::Duration low, absl::Duration high) {
-  return [&field, low, high](const std::string& text) -> std::string {
-    absl::Duration span;
-    if (!ParseDurationText(text, span) || span < low || span > high) {
-      return absl::StrCat("must be a time from ", absl::FormatDuration(low), " to ", absl::FormatDuration(high),
-                          ", like 30s or 500ms");
-    }
-    field = span;
-    return "";
-  };
+Setting Span(absl::Duration& field, absl::Duration low, absl::Duration high) {
+  return {[&field, low, high](const std::string& text) -> std::string {
+            absl::Duration span;
+            if (!ParseDurationText(text, span) || span < low || span > high) {
+              return absl::StrCat("must be a time from ", absl::FormatDuration(low), " to ", absl::FormatDuration(high),
+                                  ", like 30s or 500ms");
+            }
+            field = span;
+            return "";
+          },
+          [&field] { return absl::FormatDuration(field); }};
 }
 
 // "127.evil.example" begins like an address and is none.
@@ -86,85 +104,132 @@ bool IsLocal(const std::string& address) {
          absl::StartsWith(address, "[::1]:");
 }
 
-SettingReader GrpcAddress(std::string& field, bool mutual_tls) {
-  return [&field, mutual_tls](const std::string& text) -> std::string {
-    int64_t port;
-    const bool has_port = absl::StartsWith(text, "unix:/") ||
-                          (text.rfind(':') != std::string::npos &&
-                           absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &port) && port >= 0 && port <= 65535);
-    if (!has_port) return "must be an address with a port (127.0.0.1:8021) or unix:/path";
-    if (!mutual_tls && !IsLocal(text))
-      return "must be a loopback address with a port (127.0.0.1:8021) or unix:/path: gRPC is served without mutual "
-             "TLS (tls.certificate), so it stays on this machine";
-    field = text;
-    return "";
-  };
+Setting GrpcAddress(std::string& field, bool mutual_tls) {
+  return {
+      [&field, mutual_tls](const std::string& text) -> std::string {
+        int64_t port;
+        const bool has_port = absl::StartsWith(text, "unix:/") ||
+                              (text.rfind(':') != std::string::npos &&
+                               absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &port) && port >= 0 && port <= 65535);
+        if (!IsLocal(text) || !has_port)
+          return "must be a loopback address with a port (127.0.0.1:8021) or unix:/path: gRPC is served without mutual "
+                 "TLS, so it stays on this machine";
+        field = text;
+        return "";
+      },
+      ShowQuoted(field)};
 }
 
-SettingReader Names(std::vector<std::string>& field) {
-  return [&field](const std::string& text) -> std::string {
-    field = absl::StrSplit(text, absl::ByAnyChar(", "), absl::SkipEmpty());
-    return "";
-  };
+Setting Origin(std::string& field) {
+  return {
+      [&field](const std::string& text) -> std::string {
+        const bool known = absl::StartsWith(text, "https://") || absl::StartsWith(text, "http://");
+        const size_t host = text.find("//") + 2;
+        if (!known || host >= text.size() || text[host] == '/' || text.find_first_of(" ?#@\t") != std::string::npos) {
+          return "must be an http or https address, like https://chat.deepseek.com";
+        }
+        field = std::string(absl::StripSuffix(text, "/"));
+        return "";
+      },
+      ShowQuoted(field)};
 }
 
-SettingReader Origin(std::string& field) {
-  return [&field](const std::string& text) -> std::string {
-    const bool known = absl::StartsWith(text, "https://") || absl::StartsWith(text, "http://");
-    const size_t host = text.find("//") + 2;
-    if (!known || host >= text.size() || text[host] == '/' || text.find_first_of(" ?#@\t") != std::string::npos) {
-      return "must be an http or https address, like https://chat.deepseek.com";
-    }
-    field = std::string(absl::StripSuffix(text, "/"));
-    return "";
-  };
-}
-
-SettingReader Key(Secret& field) {
-  return [&field](const std::string& text) -> std::string {
-    const bool hex = text.size() == 64 &&
-                     std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isxdigit(c); });
-    if (!hex) return "must be 64 hex digits";
-    field = Secret(text);
-    return "";
-  };
+Setting Key(Secret& field) {
+  return {[&field](const std::string& text) -> std::string {
+            const bool hex = text.size() == 64 && std::all_of(text.begin(), text.end(),
+                                                              [](unsigned char c) { return absl::ascii_isxdigit(c); });
+            if (!hex) return "must be 64 hex digits";
+            field = Secret(text);
+            return "";
+          },
+          [&field] { return std::string(field.empty() ? "(key file beside the store)" : "(set)"); }};
 }
 
 // A value that goes into a header of every request to the platform.
-SettingReader HeaderOption(std::string& field) {
-  return [&field](const std::string& text) -> std::string {
-    const bool visible = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7F; });
-    if (text.empty() || text.size() > 512 || !visible) return "must be 1 to 512 visible characters";
-    field = text;
-    return "";
-  };
+Setting HeaderOption(std::string& field) {
+  return {[&field](const std::string& text) -> std::string {
+            const bool visible =
+                std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7F; });
+            if (text.empty() || text.size() > 512 || !visible) return "must be 1 to 512 visible characters";
+            field = text;
+            return "";
+          },
+          ShowQuoted(field)};
 }
 
-SettingReader WholeOption(std::string& field, int64_t low, int64_t high) {
-  return [&field, low, high](const std::string& text) -> std::string {
-    int64_t number;
-    if (auto fault = Whole(number, low, high)(text); !fault.empty()) return fault;
-    field = absl::StrCat(number);
-    return "";
-  };
+Setting PathOption(std::string& field) {
+  return {[&field](const std::string& text) -> std::string {
+            const bool visible =
+                std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+            if (text.empty() || text.size() > 512 || !visible || text[0] != '/')
+              return "must be a path from / on, of at most 512 characters";
+            field = text;
+            return "";
+          },
+          ShowQuoted(field)};
 }
 
-SettingReader OptionOf(const PlatformOption& option, std::string& field) {
+Setting WholeOption(std::string& field, int64_t low, int64_t high) {
+  return {[&field, low, high](const std::string& text) -> std::string {
+            int64_t number;
+            if (auto fault = Whole(number, low, high).read(text); !fault.empty()) return fault;
+            field = absl::StrCat(number);
+            return "";
+          },
+          ShowQuoted(field)};
+}
+
+Setting Names(std::vector<std::string>& field) {
+  return {[&field](const std::string& text) -> std::string {
+            field = absl::StrSplit(text, absl::ByAnyChar(", "), absl::SkipEmpty());
+            return "";
+          },
+          [&field] { return absl::StrCat("[", absl::StrJoin(field, ", "), "]"); },
+          /*list=*/true};
+}
+
+// Short ones can be guessed, and an empty one would be a key that everybody has.
+Setting KeyList(std::vector<Secret>& field) {
+  return {[&field](const std::string& text) -> std::string {
+            constexpr size_t kShortest = 16;
+            std::vector<Secret> keys;
+            for (const absl::string_view part : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+              Secret key(std::string(absl::StripAsciiWhitespace(part)));
+              const std::string& value = key.Reveal();
+              const bool visible =
+                  std::all_of(value.begin(), value.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+              if (value.size() < kShortest || !visible)
+                return absl::StrCat("each key must have at least ", kShortest, " visible characters, without a space");
+              if (std::find(keys.begin(), keys.end(), key) != keys.end()) return "holds the same key twice";
+              keys.push_back(std::move(key));
+            }
+            field = std::move(keys);
+            return "";
+          },
+          [&field] { return field.empty() ? std::string("[]") : absl::StrCat("(set)  # ", field.size()); }, true};
+}
+
+Setting OptionOf(const PlatformOption& option, std::string& field) {
   switch (option.kind) {
     case PlatformOption::Kind::kWhole:
       return WholeOption(field, option.low, option.high);
     case PlatformOption::Kind::kChoice:
       return OneOf(field, {option.choices.begin(), option.choices.end()});
+    case PlatformOption::Kind::kPath:
+      return PathOption(field);
     case PlatformOption::Kind::kOrigin:
-      return [&field](const std::string& text) -> std::string {
-        if (!text.empty()) return Origin(field)(text);
-        field.clear();
-        return "";
-      };
+      return {[&field](const std::string& text) -> std::string {
+                if (!text.empty()) return Origin(field).read(text);
+                field.clear();
+                return "";
+              },
+              ShowQuoted(field)};
     default:
       return HeaderOption(field);
   }
 }
+
+}  // namespace
 
 int EditDistance(absl::string_view a, absl::string_view b) {
   std::vector<int> row(b.size() + 1);
@@ -181,15 +246,16 @@ int EditDistance(absl::string_view a, absl::string_view b) {
   return row[b.size()];
 }
 
-}  // namespace
-
-std::map<std::string, SettingReader> SettingsOf(Config& config, bool mutual_tls) {
+Settings SettingsOf(Config& config, bool mutual_tls) {
   const absl::Duration second = absl::Seconds(1);
-  std::map<std::string, SettingReader> settings;
+  Settings settings;
   ServerConfig& server = config.server;
   settings["server.host"] = Text(server.host);
   settings["server.port"] = Whole(server.port, 0, 65535);
   settings["server.insecure"] = Bool(server.insecure);
+  settings["server.api_keys"] = KeyList(server.api_keys);
+  settings["server.keys_file"] = Text(server.keys_file);
+  settings["server.pass_through"] = Bool(server.pass_through);
   settings["server.drain_delay"] = Span(server.drain_delay, absl::ZeroDuration(), 600 * second);
   settings["server.drain_limit"] = Span(server.drain_limit, absl::ZeroDuration(), 3600 * second);
   settings["server.request_limit"] = Span(server.request_limit, second, 3600 * second);
@@ -243,10 +309,10 @@ std::map<std::string, SettingReader> SettingsOf(Config& config, bool mutual_tls)
   return settings;
 }
 
-std::string NearestName(absl::string_view name, const std::map<std::string, SettingReader>& settings) {
+std::string NearestName(absl::string_view name, const Settings& settings) {
   std::string nearest;
   int best = 4;  // further off is another word, not a slip
-  for (const auto& [known, reader] : settings) {
+  for (const auto& [known, setting] : settings) {
     const int distance = EditDistance(name, known);
     if (distance < best) {
       best = distance;

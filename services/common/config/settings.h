@@ -11,14 +11,24 @@
 
 namespace switchyard {
 
-/// Reads `text` into its field. @return what is wrong with it ("must be …"), or "".
-using SettingReader = std::function<std::string(const std::string& text)>;
+struct Setting {
+  /// Reads `text` into its field. @return what is wrong with it ("must be …"), or "".
+  std::function<std::string(const std::string& text)> read;
+  /// Its field as YAML; a secret as "(set)".
+  std::function<std::string()> show;
+  /// In config.yaml a list of single values, which reach `read` joined by ','.
+  bool list = false;
+};
+using Settings = std::map<std::string, Setting>;
 
 /// The settings of `config`, which outlives the table: "server.port", "providers.deepseek.spacing", …
 /// @param mutual_tls whether gRPC addresses may be those of other machines
-std::map<std::string, SettingReader> SettingsOf(Config& config, bool mutual_tls);
+Settings SettingsOf(Config& config, bool mutual_tls);
 
 /// The known name nearest to `name`, or "" if none is near.
-std::string NearestName(absl::string_view name, const std::map<std::string, SettingReader>& settings);
+std::string NearestName(absl::string_view name, const Settings& settings);
+
+/// How many characters to put in, take out or change to make one of the other.
+int EditDistance(absl::string_view a, absl::string_view b);
 
 }  // namespace switchyard

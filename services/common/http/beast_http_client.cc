@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "services/common/http/beast_web_socket.h"
 #include "services/common/http/body_decoder.h"
 #include "services/common/http/connection.h"
 #include "services/common/http/http_client.h"
@@ -35,6 +36,7 @@ constexpr absl::string_view kNothingReachedUrl = "switchyard/nothing-reached";
 constexpr size_t kReadBytes = 8 * 1024;
 constexpr int kMaxHeaderFields = 200;
 constexpr int kMaxInterim = 8;
+constexpr size_t kSmallBody = 64 * 1024;
 
 absl::Status Changed(absl::string_view message, std::string cause) {
   return MakeError(Reason::REASON_UPSTREAM_CHANGED, message, {.cause = std::move(cause)});
@@ -86,6 +88,7 @@ class Pool {
   std::map<std::pair<const void*, std::string>, std::vector<Kept>> kept_ ABSL_GUARDED_BY(mutex_);
 };
 
+/// Where a connection is kept; without a key it is not.
 struct Place {
   const void* loop;
   std::string key;
@@ -220,7 +223,7 @@ class Response final : public HttpResponse {
 
   void GiveBack() {
     if (!connection_) return;
-    if (parser_->get().keep_alive() && buffer_.size() == 0) {
+    if (!place_.key.empty() && parser_->get().keep_alive() && buffer_.size() == 0) {
       pool_->Keep(place_.loop, place_.key, std::move(connection_));
     }
     connection_.reset();
@@ -239,14 +242,20 @@ class Response final : public HttpResponse {
   absl::Status failed_;
 };
 
-absl::StatusOr<std::string> Serialise(const HttpRequest& request, const Origin& origin,
-                                      const std::optional<Origin>& proxy) {
-  for (const auto& [name, value] : request.headers) {
+absl::Status CheckHeaders(const HttpHeaders& headers) {
+  for (const auto& [name, value] : headers) {
     if (name.empty() || name.find_first_of(std::string_view("\r\n: \0", 5)) != std::string::npos ||
         value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
       return absl::InvalidArgumentError("a header cannot be sent: it holds a line break");
     }
   }
+  return absl::OkStatus();
+}
+
+/// The request's bytes, without a body that is not small.
+absl::StatusOr<std::string> Serialise(const HttpRequest& request, const Origin& origin,
+                                      const std::optional<Origin>& proxy) {
+  if (auto status = CheckHeaders(request.headers); !status.ok()) return status;
   const bool absolute = proxy && !origin.tls;
   std::string head = absl::StrCat(request.method, " ",
                                   absolute ? absl::StrCat(origin.tls ? "https://" : "http://", origin.Authority()) : "",
@@ -258,7 +267,9 @@ absl::StatusOr<std::string> Serialise(const HttpRequest& request, const Origin& 
   if (!request.body.empty() || request.method == "POST" || request.method == "PUT")
     absl::StrAppend(&head, "Content-Length: ", request.body.size(), "\r\n");
   head += "\r\n";
-  return absl::StrCat(head, request.body);
+  // One write where that is cheap; a large body is not copied for it.
+  if (request.body.size() <= kSmallBody) head += request.body;
+  return head;
 }
 
 class BeastHttpClient final : public HttpClient {
@@ -290,45 +301,82 @@ class BeastHttpClient final : public HttpClient {
   asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Send(Scope& scope, HttpRequest request) override {
     auto origin = ParseOrigin(request.url);
     if (!origin.ok()) co_return origin.status();
-    std::optional<Origin> proxy;
-    if (proxy_ && !IsLoopbackHost(origin->host) && !MatchesNoProxy(origin->host, options_.no_proxy)) proxy = proxy_;
+    const std::optional<Origin> proxy = ProxyFor(*origin);
     auto bytes = Serialise(request, *origin, proxy);
     if (!bytes.ok()) co_return bytes.status();
     const bool is_head = request.method == "HEAD";
 
+    const bool pinned = !request.addresses.empty();
     const Place place{&asio::query(scope.executor(), asio::execution::context),
-                      absl::StrCat(origin->Key(), proxy ? " by proxy" : "")};
-    auto kept = pool_->Take(place.loop, place.key);
+                      pinned ? std::string() : absl::StrCat(origin->Key(), proxy ? " by proxy" : "")};
+    const Outgoing outgoing{*bytes, request.body.size() > kSmallBody ? request.body : absl::string_view(), is_head};
+    auto kept = pinned ? nullptr : pool_->Take(place.loop, place.key);
     if (kept) {
       bool received = false;
-      auto response = co_await Exchange(scope, std::move(kept), *bytes, place, is_head, received);
+      auto response = co_await Exchange(scope, std::move(kept), outgoing, place, received);
       // A kept connection may have been closed by the server in this very moment. What provably did not arrive, or does
       // no harm twice, goes out again, once, on a connection of its own.
       const bool closed =
           !response.ok() && !received && ReasonOf(response.status()) == Reason::REASON_UPSTREAM_UNAVAILABLE;
       if (!closed || (!request.repeatable && !NothingReached(response.status())) || scope.ended()) co_return response;
     }
-    ConnectPlan plan{*origin, proxy, options_.limits.connect, options_.limits.tls};
+    ConnectPlan plan{*origin, proxy, request.addresses, options_.limits.connect, options_.limits.tls};
     auto fresh = co_await OpenConnection(scope, std::move(plan), tls_);
     if (!fresh.ok()) co_return fresh.status();
     bool received = false;
-    co_return co_await Exchange(scope, *std::move(fresh), *bytes, place, is_head, received);
+    co_return co_await Exchange(scope, *std::move(fresh), outgoing, place, received);
+  }
+
+  asio::awaitable<absl::StatusOr<WebSocketAnswer>> OpenWebSocket(Scope& scope, HttpRequest handshake,
+                                                                 size_t max_message_bytes) override {
+    auto origin = ParseOrigin(handshake.url);
+    if (!origin.ok()) co_return origin.status();
+    if (auto status = CheckHeaders(handshake.headers); !status.ok()) co_return status;
+    ConnectPlan plan{*origin, ProxyFor(*origin), {}, options_.limits.connect, options_.limits.tls, true};
+    auto connection = co_await OpenConnection(scope, std::move(plan), tls_);
+    if (!connection.ok()) co_return connection.status();
+    WebSocketLimits limits;
+    limits.handshake = limits.send = options_.limits.first_byte;
+    limits.idle = options_.limits.idle;
+    limits.max_message_bytes = max_message_bytes;
+    limits.max_received_bytes = options_.limits.max_body_bytes;
+    auto answer = co_await ConnectWebSocket(scope, *std::move(connection), origin->Authority(), origin->target,
+                                            std::move(handshake.headers), limits);
+    if (!answer.ok()) co_return MarkNothingReached(answer.status());
+    co_return answer;
   }
 
   void CloseIdle() override { pool_->Clear(); }
 
  private:
+  struct Outgoing {
+    absl::string_view head;  // with a small body
+    absl::string_view body;  // otherwise
+    bool is_head_method;
+  };
+
+  std::optional<Origin> ProxyFor(const Origin& origin) const {
+    if (proxy_ && !IsLoopbackHost(origin.host) && !MatchesNoProxy(origin.host, options_.no_proxy)) return proxy_;
+    return std::nullopt;
+  }
+
   asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Exchange(
-      Scope& scope, std::unique_ptr<UpstreamConnection> connection, const std::string& bytes, const Place& place,
-      bool is_head, bool& received) {
+      Scope& scope, std::unique_ptr<UpstreamConnection> connection, const Outgoing& outgoing, const Place& place,
+      bool& received) {
     // What could not be written whole cannot have been understood.
-    Scope writing(scope, options_.limits.first_byte,
+    const absl::Duration patience =
+        options_.limits.first_byte +
+        absl::Seconds(static_cast<double>(outgoing.body.size()) / static_cast<double>(options_.limits.slowest_upload));
+    Scope writing(scope, patience,
                   MakeError(Reason::REASON_DEADLINE, "the platform did not take the request in time",
                             {.cause = "first_byte_timeout"}));
-    const absl::Status written = co_await connection->Write(writing, bytes);
-    if (!written.ok()) co_return MarkNothingReached(written);
+    for (const absl::string_view bytes : {outgoing.head, outgoing.body}) {
+      if (bytes.empty()) continue;
+      const absl::Status written = co_await connection->Write(writing, bytes);
+      if (!written.ok()) co_return MarkNothingReached(written);
+    }
     auto response = std::make_unique<Response>(std::move(connection), pool_, place, options_.limits);
-    const absl::Status header = co_await response->ReadHeader(scope, is_head, received);
+    const absl::Status header = co_await response->ReadHeader(scope, outgoing.is_head_method, received);
     if (!header.ok()) co_return header;
     co_return response;
   }

@@ -1,5 +1,6 @@
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/as_tuple.hpp>
@@ -12,19 +13,25 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cerrno>
+#include <limits>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "services/common/async/sleep.h"
 #include "services/common/async/task_group.h"
+#include "services/common/http/beast_web_socket.h"
 #include "services/common/http/http_path.h"
 #include "services/common/http/http_server.h"
+#include "services/common/http/watched_web_socket.h"
 #include "services/common/log/log.h"
 #include "services/common/text/views.h"
 
@@ -41,6 +48,8 @@ using boost::system::error_code;
 constexpr absl::Duration kLingerLimit = absl::Seconds(5);
 constexpr size_t kLingerBytes = 256 * 1024 * 1024;
 constexpr size_t kLingerPiece = 64 * 1024;
+// How long the client of a WebSocket may say nothing.
+constexpr absl::Duration kQuietLimit = absl::Hours(24);
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 using Parser = http::request_parser<http::string_body>;
 
@@ -63,6 +72,40 @@ const std::string& DateHeader() {
   return text;
 }
 
+/// Names that another server in the way might read as one of the two that say where a body ends: "Content_Length",
+/// "Transfer---Encoding".
+bool LooksLikeFraming(absl::string_view name) {
+  std::string letters;
+  for (const unsigned char c : name) {
+    if (absl::ascii_isalnum(c)) letters.push_back(absl::ascii_tolower(c));
+  }
+  if (letters == "contentlength") return !absl::EqualsIgnoreCase(name, "content-length");
+  return letters == "transferencoding" && !absl::EqualsIgnoreCase(name, "transfer-encoding");
+}
+
+enum class Codings { kChunked, kUnknown, kBroken };
+
+/// Beast looks at the last of several codings; whoever stands in front may look at another. What ends in a plain
+/// "chunked" is framed all the same, so it can be said that the others are not known here (RFC 9112, 6.1); chunked has
+/// no parameters (7.1).
+Codings CodingsOf(const std::vector<std::string>& values) {
+  std::vector<absl::string_view> names;
+  for (const std::string& value : values) {
+    for (const absl::string_view name : absl::StrSplit(value, ',')) names.push_back(absl::StripAsciiWhitespace(name));
+  }
+  for (const absl::string_view name : names) {
+    const bool token = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+      return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
+    });
+    if (!token) return Codings::kBroken;
+  }
+  if (std::count_if(names.begin(), names.end(),
+                    [](absl::string_view name) { return absl::EqualsIgnoreCase(name, "chunked"); }) != 1 ||
+      !absl::EqualsIgnoreCase(names.back(), "chunked"))
+    return Codings::kBroken;
+  return names.size() == 1 ? Codings::kChunked : Codings::kUnknown;
+}
+
 bool IsHeaderSafe(const HttpHeaders& headers) {
   for (const auto& [name, value] : headers) {
     if (name.empty() || name.find_first_of("\r\n: ") != std::string::npos) return false;
@@ -70,6 +113,23 @@ bool IsHeaderSafe(const HttpHeaders& headers) {
   }
   return true;
 }
+
+/// A client's socket under a WebSocket; the socket outlives it.
+class SocketChannel final : public ByteChannel {
+ public:
+  explicit SocketChannel(tcp::socket& socket) : socket_(socket) {}
+
+  Executor executor() override { return socket_.get_executor(); }
+  void ReadSome(asio::mutable_buffer into, Done done) override { socket_.async_read_some(into, std::move(done)); }
+  void WriteSome(asio::const_buffer from, Done done) override { socket_.async_write_some(from, std::move(done)); }
+  void Close() override {
+    error_code ignored;
+    socket_.close(ignored);
+  }
+
+ private:
+  tcp::socket& socket_;
+};
 
 class BeastHttpServer;
 
@@ -101,12 +161,14 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   asio::awaitable<absl::Status> Write(absl::string_view bytes) override;
   asio::awaitable<absl::Status> End() override;
   void Abort(bool reset) override;
+  asio::awaitable<absl::StatusOr<WebSocket*>> Upgrade(HttpHeaders headers) override;
   bool begun() const override { return begun_; }
 
  private:
   enum class Next { kAgain, kClose };
   asio::awaitable<Next> Serve();
   asio::awaitable<Next> Refuse(int status, absl::string_view message);
+  asio::awaitable<Next> Answer(HttpRefusal refusal, bool close);
   asio::awaitable<bool> ReadHeaderBytes(Scope& limit);
   asio::awaitable<bool> ReadBody(Parser& parser, Next& next);
   std::string Head(int status, const HttpHeaders& headers);
@@ -117,7 +179,8 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   tcp::socket socket_;
   BeastHttpServer& server_;
   beast::flat_buffer buffer_;
-  std::optional<Scope> scope_;  // of the running request
+  std::optional<Scope> scope_;                  // of the running request
+  const HttpServerRequest* request_ = nullptr;  // the running one
   bool keep_alive_ = true;
   bool stopping_ = false;
   bool http_1_0_ = false;
@@ -127,6 +190,8 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   bool ended_ = false;
   bool broken_ = false;
   bool watching_ = false;
+  bool upgraded_ = false;
+  std::unique_ptr<WatchedWebSocket> web_socket_;  // what the running request made of the connection
 };
 
 class BeastHttpServer final : public HttpServer {
@@ -179,13 +244,23 @@ asio::awaitable<void> Connection::Run() {
 }
 
 asio::awaitable<Connection::Next> Connection::Refuse(int status, absl::string_view message) {
-  keep_alive_ = false;
-  scope_.emplace(executor());
   const auto& make = server_.options().error_body;
-  HttpHeaders headers{{"Content-Type", make ? "application/json" : "text/plain; charset=utf-8"}};
-  std::string body = make ? make(status, message, headers) : std::string(message);
+  HttpRefusal refusal;
+  refusal.status = status;
+  refusal.headers.Add("Content-Type", make ? "application/json" : "text/plain; charset=utf-8");
+  refusal.body = make ? make(status, message, refusal.headers) : std::string(message);
+  co_return co_await Answer(std::move(refusal), true);
+}
+
+asio::awaitable<Connection::Next> Connection::Answer(HttpRefusal refusal, bool close) {
+  if (close) keep_alive_ = false;
+  scope_.emplace(executor());
   begun_ = false;
-  co_await Send(status, std::move(headers), std::move(body));
+  co_await Send(refusal.status, std::move(refusal.headers), std::move(refusal.body));
+  if (!close) {
+    scope_.reset();
+    co_return keep_alive_ && !broken_ && !stopping_ ? Next::kAgain : Next::kClose;
+  }
   // Closing with unread bytes in the socket would reset the connection, and the client might lose the answer.
   error_code error;
   socket_.shutdown(tcp::socket::shutdown_send, error);
@@ -205,12 +280,20 @@ asio::awaitable<Connection::Next> Connection::Refuse(int status, absl::string_vi
 }
 
 asio::awaitable<bool> Connection::ReadBody(Parser& parser, Next& next) {
-  // Progress, not the whole, is bounded: each read has the idle limit.
+  // A body may be long, but it has to come: each read has the idle limit, and all of them together a rate, so that
+  // nobody holds a connection with a byte now and then.
+  const auto limit = absl::ToChronoNanoseconds(server_.options().body_limit);
+  const auto start = std::chrono::steady_clock::now();
+  size_t received = 0;
   while (!parser.is_done()) {
-    Scope idle(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().body_limit));
+    const absl::Duration earned =
+        absl::Seconds(static_cast<double>(received) / static_cast<double>(server_.options().min_body_bytes_per_second));
+    const auto by_rate = start + limit + absl::ToChronoNanoseconds(earned);
+    Scope idle(executor(), std::min(std::chrono::steady_clock::now() + limit, by_rate));
     auto stop = idle.OnEnd([this] { socket_.cancel(); });
     auto [error, n] = co_await http::async_read_some(socket_, buffer_, parser, kTuple);
-    if (!error) continue;
+    received += n;
+    if (!error && (!idle.ended() || parser.is_done())) continue;
     if (error == http::error::body_limit) {
       next = co_await Refuse(413, "The request body is too large.");
     } else if (idle.ended()) {
@@ -255,7 +338,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   begun_ = ended_ = broken_ = chunked_ = head_ = false;
   Parser parser;
   parser.header_limit(static_cast<uint32_t>(server_.options().max_header_bytes));
-  parser.body_limit(server_.options().max_body_bytes);
+  parser.body_limit(boost::none);  // looked at when the header has been
 
   // Between requests a client may be silent for long; from the first byte of one on, its header has to come soon.
   if (buffer_.size() == 0) {
@@ -289,28 +372,34 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   http_1_0_ = message.version() < 11;
   keep_alive_ = message.keep_alive() && !stopping_;
   head_ = message.method() == http::verb::head;
+  for (const auto& field : message) {
+    if (LooksLikeFraming(ToAbsl(field.name_string())))
+      co_return co_await Refuse(400,
+                                "The request has a header that could be taken for Content-Length or "
+                                "Transfer-Encoding.");
+  }
+  // Beast takes a list of equal lengths for one.
+  const auto length = message[http::field::content_length];
+  if (message.count(http::field::content_length) > 1 ||
+      !std::all_of(length.begin(), length.end(), [](unsigned char c) { return absl::ascii_isdigit(c); }))
+    co_return co_await Refuse(400, "The request has a Content-Length that is not one number.");
   if (message.count(http::field::content_length) > 0 && message.count(http::field::transfer_encoding) > 0) {
     co_return co_await Refuse(400, "The request has both Content-Length and Transfer-Encoding.");
   }
-  // Beast looks at the last of several codings; whoever stands in front may look at another.
-  const auto codings = message.count(http::field::transfer_encoding);
-  if (codings > 1 ||
-      (codings == 1 && (http_1_0_ || !beast::iequals(message[http::field::transfer_encoding], "chunked")))) {
-    co_return co_await Refuse(400, "The request has a Transfer-Encoding other than chunked.");
+  if (message.count(http::field::transfer_encoding) > 0) {
+    std::vector<std::string> values;
+    for (auto [at, end] = message.equal_range(http::field::transfer_encoding); at != end; ++at)
+      values.emplace_back(at->value());
+    const Codings codings = http_1_0_ ? Codings::kBroken : CodingsOf(values);
+    if (codings == Codings::kUnknown)
+      co_return co_await Refuse(501, "The request has a Transfer-Encoding other than chunked.");
+    if (codings == Codings::kBroken) co_return co_await Refuse(400, "The request has a broken Transfer-Encoding.");
   }
+  if ((head_ || message.method() == http::verb::get) && !parser.is_done())
+    co_return co_await Refuse(400, "The request has a body, which means nothing with GET and HEAD.");
   if (message.count(http::field::host) > 1 || (!http_1_0_ && message.count(http::field::host) == 0)) {
     co_return co_await Refuse(400, "The request needs exactly one Host header.");
   }
-  if (parser.content_length() && *parser.content_length() > server_.options().max_body_bytes) {
-    co_return co_await Refuse(413, "The request body is too large.");
-  }
-  if (beast::iequals(message[http::field::expect], "100-continue")) {
-    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    co_await asio::async_write(socket_, asio::buffer(kContinue), kTuple);
-  }
-  Next next = Next::kClose;
-  const bool read = co_await ReadBody(parser, next);
-  if (!read) co_return next;
 
   HttpServerRequest request;
   request.method = std::string(message.method_string().data(), message.method_string().size());
@@ -320,12 +409,32 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   request.path = std::move(target->path);
   request.query = std::move(target->query);
   for (const auto& field : message) request.headers.Add(ToAbsl(field.name_string()), ToAbsl(field.value()));
-  request.body = std::move(message.body());
   error_code ignored;
   const auto remote = socket_.remote_endpoint(ignored);
   if (!ignored) request.remote_address = remote.address().to_string();
 
+  // What can be refused is refused before the body: it may be large, and need not even have been sent.
+  if (server_.options().check_header) {
+    auto refusal = server_.options().check_header(request);
+    if (refusal) co_return co_await Answer(*std::move(refusal), !parser.is_done());
+  }
+  if (parser.content_length() && *parser.content_length() > server_.options().max_body_bytes) {
+    co_return co_await Refuse(413, "The request body is too large.");
+  }
+  if (const auto expect = message[http::field::expect]; !expect.empty() && !http_1_0_) {
+    if (!beast::iequals(expect, "100-continue"))
+      co_return co_await Refuse(417, "The request expects something other than 100-continue.");
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (!parser.is_done() && buffer_.size() == 0) co_await asio::async_write(socket_, asio::buffer(kContinue), kTuple);
+  }
+  parser.body_limit(server_.options().max_body_bytes);
+  Next next = Next::kClose;
+  const bool read = co_await ReadBody(parser, next);
+  if (!read) co_return next;
+  request.body = std::move(message.body());
+
   scope_.emplace(executor());
+  request_ = &request;
   Watch();
   bool failed = false;
   try {
@@ -333,6 +442,11 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   } catch (const std::exception& escaped) {
     LogError("handler_failed", {{"path", request.path}, {"error", escaped.what()}});
     failed = true;
+  }
+  if (web_socket_) {
+    Close();
+    co_await web_socket_->Join();
+    web_socket_.reset();
   }
   if (!begun_ && !scope_->ended()) {
     const auto& make = server_.options().error_body;
@@ -354,7 +468,7 @@ void Connection::Watch() {
   watching_ = true;
   socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
     self->watching_ = false;
-    if (error || !self->scope_) return;
+    if (error || !self->scope_ || self->upgraded_) return;
     const size_t room = self->server_.options().max_header_bytes;
     if (self->buffer_.size() >= room) return;
     auto space = self->buffer_.prepare(std::min<size_t>(room - self->buffer_.size(), 4096));
@@ -467,6 +581,29 @@ void Connection::Abort(bool reset) {
   error_code ignored;
   if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
   Close();
+}
+
+asio::awaitable<absl::StatusOr<WebSocket*>> Connection::Upgrade(HttpHeaders headers) {
+  if (begun_ || !IsHeaderSafe(headers))
+    co_return absl::InternalError("an answer was begun twice, or has a broken header");
+  if (http_1_0_ || !AsksForWebSocket(request_->method, request_->headers))
+    co_return absl::InvalidArgumentError("the request asks for no WebSocket");
+  if (buffer_.size() > 0 || !request_->body.empty())
+    co_return absl::InvalidArgumentError("the request does not wait for the answer");
+  WebSocketLimits limits;
+  limits.handshake = limits.send = server_.options().write_limit;
+  limits.idle = kQuietLimit;
+  limits.max_message_bytes = server_.options().max_body_bytes;
+  limits.max_received_bytes = std::numeric_limits<size_t>::max();
+  // The socket is the WebSocket's from here on; it watches for the client's leaving itself.
+  begun_ = upgraded_ = broken_ = true;
+  error_code ignored;
+  if (watching_) socket_.cancel(ignored);
+  auto channel = std::make_unique<SocketChannel>(socket_);
+  auto socket = co_await AcceptWebSocket(*scope_, std::move(channel), request_->headers, std::move(headers), limits);
+  if (!socket.ok()) co_return socket.status();
+  web_socket_ = std::make_unique<WatchedWebSocket>(*std::move(socket), *scope_, limits.max_message_bytes, Gone());
+  co_return web_socket_.get();
 }
 
 // ---- BeastHttpServer

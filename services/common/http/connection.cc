@@ -15,6 +15,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/async/rendezvous.h"
 #include "services/common/status/reason.h"
@@ -84,6 +85,15 @@ class Connection final : public UpstreamConnection {
   }
 
   bool IsIdleAndOpen() override { return SocketIsIdle(SocketOf(stream_)); }
+
+  Executor executor() override { return stream_.get_executor(); }
+  void ReadSome(asio::mutable_buffer into, Done done) override { stream_.async_read_some(into, std::move(done)); }
+  void WriteSome(asio::const_buffer from, Done done) override { stream_.async_write_some(from, std::move(done)); }
+  void Close() override {
+    error_code ignored;
+    SocketOf(stream_).close(ignored);
+  }
+
   Stream& stream() { return stream_; }
 
  private:
@@ -158,13 +168,22 @@ class Dial : public std::enable_shared_from_this<Dial> {
   bool settled_ = false;
 };
 
-asio::awaitable<absl::StatusOr<tcp::socket>> Connect(Scope& scope, const Origin& to, absl::Duration limit) {
+/// @param addresses of the host; empty: its name is resolved
+asio::awaitable<absl::StatusOr<tcp::socket>> Connect(Scope& scope, const Origin& to,
+                                                     const std::vector<std::string>& addresses, absl::Duration limit) {
   Scope bounded(scope, limit,
                 MakeError(Reason::REASON_DEADLINE, absl::StrCat("connecting to ", to.host, " took too long"),
                           {.cause = "connect_timeout"}));
   tcp::resolver resolver(scope.executor());
   std::vector<tcp::endpoint> endpoints;
-  {
+  int port = 0;
+  for (const std::string& text : addresses) {
+    error_code error;
+    const asio::ip::address address = asio::ip::make_address(text, error);
+    if (error || !absl::SimpleAtoi(to.port, &port)) co_return absl::InvalidArgumentError("not an address and a port");
+    endpoints.emplace_back(address, static_cast<uint16_t>(port));
+  }
+  if (endpoints.empty()) {
     auto stop = bounded.OnEnd([&resolver] { resolver.cancel(); });
     auto [error, results] = co_await resolver.async_resolve(to.host, to.port, kTuple);
     if (bounded.ended()) co_return bounded.status();
@@ -229,19 +248,23 @@ absl::Status HandshakeError(const Origin& origin, SSL* handle) {
 asio::awaitable<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> OpenConnection(Scope& scope, ConnectPlan plan,
                                                                                     ssl::context& tls) {
   const Origin& first = plan.proxy ? *plan.proxy : plan.origin;
-  auto socket = co_await Connect(scope, first, plan.connect_limit);
+  const std::vector<std::string> resolve;
+  const std::vector<std::string>& addresses = plan.proxy ? resolve : plan.addresses;
+  auto socket = co_await Connect(scope, first, addresses, plan.connect_limit);
   if (!socket.ok()) co_return MarkNothingReached(socket.status());
-
-  if (!plan.origin.tls) co_return std::make_unique<Connection<tcp::socket>>(*std::move(socket));
 
   Scope bounded(
       scope, plan.tls_limit,
       MakeError(Reason::REASON_DEADLINE, absl::StrCat("the TLS handshake with ", plan.origin.host, " took too long"),
                 {.cause = "tls_timeout"}));
-  if (plan.proxy) {
-    const absl::Status tunnel = co_await OpenTunnel(bounded, *socket, plan.origin, *plan.proxy);
+  if (plan.proxy && (plan.origin.tls || plan.tunnel)) {
+    Origin end = plan.origin;
+    if (!plan.addresses.empty()) end.host = plan.addresses.front();
+    const absl::Status tunnel = co_await OpenTunnel(bounded, *socket, end, *plan.proxy);
     if (!tunnel.ok()) co_return MarkNothingReached(tunnel);
   }
+  if (!plan.origin.tls) co_return std::make_unique<Connection<tcp::socket>>(*std::move(socket));
+
   ssl::stream<tcp::socket> stream(*std::move(socket), tls);
   SSL* handle = stream.native_handle();
   error_code address_error;

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "boost/asio/awaitable.hpp"
 #include "boost/asio/buffer.hpp"
 #include "services/common/async/scope.h"
+#include "services/common/http/byte_channel.h"
 #include "services/common/http/http_client.h"
 #include "services/common/http/origin.h"
 
@@ -18,10 +21,8 @@ class context;
 
 namespace switchyard {
 
-class UpstreamConnection {
+class UpstreamConnection : public ByteChannel {
  public:
-  virtual ~UpstreamConnection() = default;
-
   /// At least one byte, or 0 at a proper end. DATA_LOSS for an end without TLS's farewell; UNAVAILABLE for a reset;
   /// the scope's status.
   virtual boost::asio::awaitable<absl::StatusOr<size_t>> Read(Scope& scope, boost::asio::mutable_buffer into) = 0;
@@ -32,10 +33,12 @@ class UpstreamConnection {
 };
 
 struct ConnectPlan {
-  Origin origin;                // whom to speak to
-  std::optional<Origin> proxy;  // by way of this
+  Origin origin;                       // whom to speak to
+  std::optional<Origin> proxy;         // by way of this
+  std::vector<std::string> addresses;  // of the origin; empty: its name is resolved
   absl::Duration connect_limit;
   absl::Duration tls_limit;
+  bool tunnel = false;  // through the proxy to a plain origin, too: for what is not one request and its answer
 };
 
 /// Resolves, connects (all addresses, each 250 ms after the one before), asks the proxy, shakes hands. Errors as

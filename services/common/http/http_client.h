@@ -11,8 +11,10 @@
 // first_byte_timeout, idle_timeout, bad_response, too_large, decompression.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -20,6 +22,7 @@
 #include "boost/asio/awaitable.hpp"
 #include "services/common/async/scope.h"
 #include "services/common/http/http_types.h"
+#include "services/common/http/web_socket.h"
 
 namespace switchyard {
 
@@ -31,6 +34,9 @@ struct HttpRequest {
   // Whether it does no harm if the server gets it twice. Such a request is sent again, once, on a fresh connection
   // when a kept connection turns out to be closed and nothing came back. Any other is sent at most once.
   bool repeatable = false;
+  // Where the host is, if that is not to be looked up: only these are connected to, through a proxy, too, and the
+  // connection serves nothing else. TLS still verifies the URL's name.
+  std::vector<std::string> addresses = {};
 };
 
 /// Limits of one exchange. The scope bounds the whole of it.
@@ -38,6 +44,7 @@ struct HttpLimits {
   absl::Duration connect = absl::Seconds(3);      // 100 ms to 60 s; all addresses together
   absl::Duration tls = absl::Seconds(5);          // 100 ms to 60 s
   absl::Duration first_byte = absl::Seconds(30);  // from the last request byte to the whole response header
+  int64_t slowest_upload = 64 * 1024;             // bytes a second; a request may take first_byte and that much longer
   absl::Duration idle = absl::Seconds(60);        // between two pieces of body
   size_t max_header_bytes = 64 * 1024;
   // Decoded bytes of a body that Read() hands out in all.
@@ -72,6 +79,16 @@ class HttpClient {
   /// INVALID_ARGUMENT for a URL or header that cannot be sent.
   virtual boost::asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Send(Scope& scope,
                                                                                      HttpRequest request) = 0;
+
+  /// Opens a WebSocket on a connection of its own; `handshake` is a GET without a body, its URL http or https. A
+  /// handshake that is refused is no error: the answer then has no socket. Nothing that fails here has reached anybody.
+  /// Errors: as Send(), and INTERNAL (UPSTREAM_CHANGED) for an answer that is neither. Limits are the client's, idle
+  /// between two messages. @param max_message_bytes of one message received
+  virtual boost::asio::awaitable<absl::StatusOr<WebSocketAnswer>> OpenWebSocket(Scope& scope, HttpRequest handshake,
+                                                                                size_t max_message_bytes) {
+    (void)scope, (void)handshake, (void)max_message_bytes;
+    co_return absl::UnimplementedError("this client opens no WebSockets");
+  }
 
   /// Closes kept connections, for shutdown.
   virtual void CloseIdle() = 0;

@@ -4,13 +4,14 @@
 //   … (*server)->port() …
 //
 // The handler is a coroutine on the connection's executor. It answers exactly once: Send(), or Begin(), Write()… and
-// End(). A handler that returns without an answer gets a 500; one that returns after Begin() without End() has its
-// connection cut, so a broken answer never looks whole.
+// End(), or Upgrade(). A handler that returns without an answer gets a 500; one that returns after Begin() without
+// End() has its connection cut, so a broken answer never looks whole.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -21,6 +22,7 @@
 #include "services/common/async/runtime.h"
 #include "services/common/async/scope.h"
 #include "services/common/http/http_types.h"
+#include "services/common/http/web_socket.h"
 
 namespace switchyard {
 
@@ -55,10 +57,23 @@ class HttpResponder {
   /// Cuts the connection: the client sees a broken answer. With `reset`, by RST.
   virtual void Abort(bool reset = false) = 0;
 
-  virtual bool begun() const = 0;  // Send() or Begin() was called
+  /// Makes the connection a WebSocket, where the request asks for one. It belongs to the responder, is read all the
+  /// time, so that scope() ends when the client closes it, and is cut when the handler returns. One message, and what
+  /// waits to be read, has at most max_body_bytes. INVALID_ARGUMENT if the request asks for none, or has sent more than
+  /// its header; it can be answered otherwise then. CANCELLED if the client is gone.
+  virtual boost::asio::awaitable<absl::StatusOr<WebSocket*>> Upgrade(HttpHeaders headers) = 0;
+
+  virtual bool begun() const = 0;  // Send(), Begin() or Upgrade() was called
 };
 
 using HttpHandler = std::function<boost::asio::awaitable<void>(HttpServerRequest& request, HttpResponder& responder)>;
+
+/// An answer given on the header alone.
+struct HttpRefusal {
+  int status = 400;
+  HttpHeaders headers;
+  std::string body;
+};
 
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  // an address, not a name
@@ -68,11 +83,16 @@ struct HttpServerOptions {
   int max_connections = 10000;
   absl::Duration header_limit = absl::Seconds(10);      // from the first byte of a request to its whole header
   absl::Duration keep_alive_limit = absl::Seconds(75);  // between requests
-  absl::Duration body_limit = absl::Seconds(60);        // idle time within a body
+  absl::Duration body_limit = absl::Seconds(60);        // idle time within a body; also, before its rate counts
+  size_t min_body_bytes_per_second = 1024;              // on average, once body_limit has passed
   absl::Duration write_limit = absl::Seconds(60);       // for the client to take bytes
   // Answers what the server itself refuses (malformed request, 413, 431, …) in the API's own error shape: the body, of
   // type application/json; may add headers. Empty: plain text.
   std::function<std::string(int status, absl::string_view message, HttpHeaders& headers)> error_body = {};
+  // Looks at a well-formed request before its body (`body` is empty) and may answer it there and then: no byte of the
+  // body is waited for, no 100-continue is sent, and the handler does not run. A connection with a body in it closes.
+  // Runs on the connection's thread and must not block.
+  std::function<std::optional<HttpRefusal>(const HttpServerRequest& request)> check_header = {};
 };
 
 /// Thread-safe.

@@ -1,6 +1,7 @@
 #include "services/common/program/program.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -23,25 +24,30 @@ namespace {
 
 constexpr int kBadUsage = 2;
 constexpr int kNotStarted = 1;
+constexpr int kLargeAllocation = 1024 * 1024;
 constexpr absl::Duration kPatience = absl::Milliseconds(900);
 
 struct Flags {
   std::string config = "config.yaml";
   bool config_given = false;
   std::string env_file = ".env";
+  bool env_file_given = false;
   std::string listen;
+  bool insecure = false;
   bool check_config = false;
 };
 
 std::string Help(const ProgramSpec& spec) {
   return absl::StrCat(
-      "Usage: ", spec.name, " [--config FILE] [--env-file FILE] [--listen ADDRESS] [--check-config]\n\n", spec.purpose,
-      "\n\n",
+      "Usage: ", spec.name, " [--config FILE] [--env-file FILE] [--listen ADDRESS]",
+      spec.serves_http ? " [--insecure]" : "", " [--check-config]\n\n", spec.purpose, "\n\n",
       "  --config FILE     configuration (default: config.yaml, if there is one)\n"
       "  --env-file FILE   accounts and overrides, one NAME=value a line (default: .env, if there is one)\n"
       "  --listen ADDRESS  ",
-      spec.listens,
-      "\n"
+      spec.listens, "\n",
+      spec.serves_http
+          ? "  --insecure        serve an address that other machines can reach, although there are no API keys\n"
+          : "",
       "  --check-config    read the configuration, print it without its secrets, and exit\n"
       "  --help            this text\n\n"
       "Every setting of the configuration can be given in the environment too: SWITCHYARD_SERVER__PORT=8001.\n"
@@ -50,11 +56,15 @@ std::string Help(const ProgramSpec& spec) {
 
 /// @return the exit status if the program is to end here.
 std::optional<int> ReadFlags(int argc, char** argv, const ProgramSpec& spec, Flags& flags) {
-  enum { kConfig = 1, kEnvFile, kListen, kCheck, kHelp };
+  enum { kConfig = 1, kEnvFile, kListen, kInsecure, kCheck, kHelp };
   constexpr std::array kOptions = {
-      option{"config", required_argument, nullptr, kConfig}, option{"env-file", required_argument, nullptr, kEnvFile},
-      option{"listen", required_argument, nullptr, kListen}, option{"check-config", no_argument, nullptr, kCheck},
-      option{"help", no_argument, nullptr, kHelp},           option{nullptr, 0, nullptr, 0},
+      option{"config", required_argument, nullptr, kConfig},
+      option{"env-file", required_argument, nullptr, kEnvFile},
+      option{"listen", required_argument, nullptr, kListen},
+      option{"insecure", no_argument, nullptr, kInsecure},
+      option{"check-config", no_argument, nullptr, kCheck},
+      option{"help", no_argument, nullptr, kHelp},
+      option{nullptr, 0, nullptr, 0},
   };
   for (int chosen; (chosen = getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
     switch (chosen) {
@@ -64,9 +74,17 @@ std::optional<int> ReadFlags(int argc, char** argv, const ProgramSpec& spec, Fla
         break;
       case kEnvFile:
         flags.env_file = optarg;
+        flags.env_file_given = true;
         break;
       case kListen:
         flags.listen = optarg;
+        break;
+      case kInsecure:
+        if (!spec.serves_http) {
+          std::fprintf(stderr, "%s serves no HTTP, so there is no --insecure.\n", spec.name.c_str());
+          return kBadUsage;
+        }
+        flags.insecure = true;
         break;
       case kCheck:
         flags.check_config = true;
@@ -162,6 +180,9 @@ absl::Status SetGrpcListen(std::string& field, const std::string& listen) {
 }
 
 int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
+  // What is large, a picture that passes through, goes back to the system as soon as it is done with: left to itself,
+  // the allocator stops doing so after the first.
+  mallopt(M_MMAP_THRESHOLD, kLargeAllocation);
   // Before any thread starts, so that all of them leave the signals to this one.
   const sigset_t signals = EndingSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -174,16 +195,26 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
 
   Flags flags;
   if (const auto exit = ReadFlags(argc, argv, spec, flags)) return *exit;
-  ConfigSources sources{.file = flags.config, .file_optional = !flags.config_given, .env_file = flags.env_file};
+  ConfigSources sources{.file = flags.config,
+                        .file_optional = !flags.config_given,
+                        .env_file = flags.env_file,
+                        .env_file_optional = !flags.env_file_given};
   auto config = LoadConfig(sources, ProcessEnvironment());
   if (!config.ok()) {
     std::fprintf(stderr, "%s: the configuration has faults:\n%s\n", spec.name.c_str(),
                  std::string(config.status().message()).c_str());
     return kBadUsage;
   }
+  if (flags.insecure) config->server.insecure = true;
   if (!flags.listen.empty()) {
     if (const absl::Status set = spec.set_listen(*config, flags.listen); !set.ok()) {
       std::fprintf(stderr, "%s: %s\n", spec.name.c_str(), std::string(set.message()).c_str());
+      return kBadUsage;
+    }
+  }
+  if (spec.check) {
+    if (const absl::Status good = spec.check(*config); !good.ok()) {
+      std::fprintf(stderr, "%s: %s\n", spec.name.c_str(), std::string(good.message()).c_str());
       return kBadUsage;
     }
   }

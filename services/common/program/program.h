@@ -40,6 +40,9 @@ struct ProgramSpec {
   // Puts --listen into the configuration. INVALID_ARGUMENT if it cannot.
   std::function<absl::Status(Config& config, const std::string& listen)> set_listen;
   std::function<absl::StatusOr<std::unique_ptr<RunningProgram>>(Config config)> start;
+  bool serves_http = false;  // takes --insecure
+  // What else has to be good before it is started, and before --check-config says so.
+  std::function<absl::Status(const Config& config)> check = {};
 };
 
 /// @return the exit status: 0, 2 for bad flags or configuration, 1 if it could not start.

@@ -54,7 +54,7 @@ boost::asio::awaitable<void> AccountUse::CleanUp(bool keep_conversation) {
     to_drain.reset();
   }
   for (const std::string& ref : conversations) {
-    if (keep_conversation) break;
+    if (keep_conversation && (kept.empty() || ref == kept)) continue;
     Scope scope(life_, kUndoLimit, MakeError(Reason::REASON_DEADLINE, "deleting the conversation took too long"));
     const absl::Status deleted = co_await provider_.DeleteConversation(scope, account_, ref);
     if (deleted.ok() || deleted.code() == absl::StatusCode::kNotFound) {

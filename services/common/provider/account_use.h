@@ -38,6 +38,7 @@ class AccountUse {
   LeaseHandle& lease() { return *lease_; }
 
   std::vector<std::string> conversations;  // opened and not yet deleted
+  std::string kept;                        // of those, the one that is gone on with; empty if not known
   std::string generation;                  // running, by the provider's reference; empty if none
   std::unique_ptr<HttpResponse> to_drain;  // see Turn::DrainLater
 

@@ -60,6 +60,13 @@ void AnswerFilter::Feed(ChatEvent event, Events& out) {
   }
 }
 
+void AnswerFilter::StartOver() {
+  AnswerFilter fresh(std::move(options_));
+  fresh.reasoning_tokens_ = reasoning_tokens_;
+  fresh.started_over_ = true;
+  *this = std::move(fresh);
+}
+
 void AnswerFilter::Text(std::string text, Events& out) {
   if (text.empty()) return;
   has_text_ = true;
@@ -118,8 +125,15 @@ void AnswerFilter::CallArguments(absl::string_view arguments, Events& out) {
 
 void AnswerFilter::Content(absl::string_view text, Events& out) {
   held_.append(text.data(), text.size());
+  // Of several, the one that is complete first; of those that end together, the longest. So chunks make no difference.
   size_t stop_at = std::string::npos;
-  for (const std::string& stop : options_.stop) stop_at = std::min(stop_at, held_.find(stop));
+  size_t stop_end = std::string::npos;
+  for (const std::string& stop : options_.stop) {
+    const size_t at = held_.find(stop);
+    if (at == std::string::npos || at + stop.size() > stop_end) continue;
+    stop_at = at + stop.size() < stop_end ? at : std::min(stop_at, at);
+    stop_end = at + stop.size();
+  }
   if (stop_at != std::string::npos) {
     const std::string before = held_.substr(0, stop_at);
     held_.clear();
@@ -229,7 +243,7 @@ absl::Status AnswerFilter::Finish(FinishReason platform, int64_t prompt_tokens, 
   const int64_t reasoning = reasoning_tokens_.tokens();
   const int64_t completion = std::max<int64_t>(text_tokens_.tokens() + reasoning, 1);
   // A platform's total is that of the whole answer, so it says nothing about one that was cut short here.
-  if (measured_.total_tokens() > 0 && !over_) {
+  if (measured_.total_tokens() > 0 && !over_ && !started_over_) {
     usage = measured_;
     if (usage.prompt_tokens() == 0 && usage.completion_tokens() == 0) {
       usage.set_prompt_tokens(std::min(prompt_tokens, usage.total_tokens() - 1));

@@ -39,6 +39,10 @@ class AnswerFilter {
   /// Takes one event of the platform and appends what the caller gets of it. No effect once over(), or after a fault.
   void Feed(chat::v1::ChatEvent event, Events& out);
 
+  /// Begins with another answer in place of the one so far. What was thought for that one still counts, and usage is
+  /// estimated from now on.
+  void StartOver();
+
   /// Why the answer is over before the platform says so; unset while it is not.
   std::optional<chat::v1::FinishReason> over() const { return over_; }
 
@@ -84,6 +88,7 @@ class AnswerFilter {
   TokenEstimate text_tokens_;
   TokenEstimate reasoning_tokens_;
   chat::v1::Usage measured_;
+  bool started_over_ = false;
 };
 
 }  // namespace switchyard

@@ -15,7 +15,12 @@
 #include "services/common/log/log.h"
 #include "services/common/provider/account_use.h"
 #include "services/common/provider/answer.h"
+#include "services/common/provider/attachments.h"
+#include "services/common/provider/choices.h"
 #include "services/common/provider/prompt.h"
+#include "services/common/provider/remote_parts.h"
+#include "services/common/provider/structured_answer.h"
+#include "services/common/provider/structured_output.h"
 #include "services/common/provider/tokens.h"
 #include "services/common/provider/validate.h"
 #include "services/common/status/reason.h"
@@ -25,8 +30,6 @@
 namespace switchyard {
 
 namespace asio = boost::asio;
-using chat::v1::ReasoningFormat;
-using chat::v1::ReasoningOptions;
 
 namespace {
 
@@ -64,24 +67,6 @@ Retry RetryFor(Reason reason) {
   }
 }
 
-struct Choices {
-  bool thinking;
-  bool web_search;
-  ReasoningFormat format;
-};
-
-Choices Choose(const ChatRequest& request, const ModelEntry& model, ReasoningFormat default_format) {
-  Choices choices{model.reasoning, model.web_search, default_format};
-  if (request.reasoning().effort() != ReasoningOptions::EFFORT_UNSPECIFIED) {
-    choices.thinking = request.reasoning().effort() != ReasoningOptions::EFFORT_NONE;
-  }
-  if (request.web_search().has_enabled()) choices.web_search = request.web_search().enabled();
-  if (request.reasoning().format() != ReasoningFormat::REASONING_FORMAT_UNSPECIFIED) {
-    choices.format = request.reasoning().format();
-  }
-  return choices;
-}
-
 // What a conversation id holds of a kept conversation: how it is deleted, and how it is gone on with.
 std::string PackKept(const std::string& ref, const std::string& resume_ref) {
   return absl::StrCat(ref.size(), ":", ref, resume_ref);
@@ -102,12 +87,12 @@ class ActiveTurn final : public Turn {
              HttpClient& http, SigningClient& signing, const Clock& clock, Random& random)
       : request_(request),
         model_(model),
-        choices_(choices),
+        choices_(std::move(choices)),
         out_(out),
         http_(http),
         signing_client_(signing),
         clock_(clock),
-        filter_({.format = choices.format,
+        filter_({.format = choices_.format,
                  .stop = {request.stop().begin(), request.stop().end()},
                  .max_output_tokens = request.has_max_output_tokens()
                                           ? std::optional<int64_t>(request.max_output_tokens())
@@ -118,9 +103,9 @@ class ActiveTurn final : public Turn {
   absl::Status Prepare(chat::v1::HistoryMode default_history) {
     const auto history =
         request_.history() == chat::v1::HISTORY_MODE_UNSPECIFIED ? default_history : request_.history();
-    auto images = ImagesOf(request_);
-    if (!images.ok()) return images.status();
-    images_ = *std::move(images);
+    auto attachments = AttachmentsOf(request_, model_.files);
+    if (!attachments.ok()) return attachments.status();
+    attachments_ = *std::move(attachments);
     if (request_.conversation_id().empty() && history != chat::v1::HISTORY_MODE_LAST) {
       auto prompt = FlattenHistory(request_, model_.platform);
       if (!prompt.ok()) return prompt.status();
@@ -133,16 +118,42 @@ class ActiveTurn final : public Turn {
         Notice("history_not_sent", absl::StrCat(last->left_out, " earlier messages were not sent to the platform"));
       }
     }
-    if (model_.max_prompt_chars > 0) {
-      const auto chars = std::count_if(prompt_.begin(), prompt_.end(), [](char c) { return (c & 0xC0) != 0x80; });
-      if (chars > model_.max_prompt_chars) {
-        return MakeError(Reason::REASON_CONTEXT_TOO_LONG,
-                         absl::StrCat("messages: the conversation has ", chars, " characters and ", model_.id,
-                                      " takes at most ", model_.max_prompt_chars),
-                         {.field = "messages"});
-      }
+    auto output = StructuredOutput::From(request_.response_format());
+    if (!output.ok()) return output.status();
+    if (*output) {
+      const bool tools = request_.tools_size() > 0 && request_.tool_choice().mode() != chat::v1::ToolChoice::MODE_NONE;
+      absl::StrAppend(&prompt_, "\n\n", (*output)->Instructions(tools));
+      structured_.emplace(**std::move(output));
     }
+    if (!FitsTheModel(prompt_)) {
+      return MakeError(Reason::REASON_CONTEXT_TOO_LONG,
+                       absl::StrCat("messages: the conversation has ", CountCodePoints(prompt_), " characters and ",
+                                    model_.id, " takes at most ", model_.max_prompt_chars),
+                       {.field = "messages"});
+    }
+    for (const chat::v1::Notice& notice : choices_.notices) Notice(notice.code(), notice.message());
     return absl::OkStatus();
+  }
+
+  /// Whether the answer came and is not in the format that was asked for, and may be asked for once more.
+  bool CanRepair() const {
+    return !format_fault_.ok() && !repairing_ && !structured_->too_long() &&
+           FitsTheModel(structured_->output().RepairPrompt(structured_->text(), format_fault_));
+  }
+  bool repairing() const { return repairing_; }
+
+  /// From here on the turn is the one that asks for the answer in its format: a conversation of its own, in which there
+  /// is nothing to think about and nothing to search for.
+  void StartRepair() {
+    repairing_ = true;
+    earlier_prompt_tokens_ = EstimateTokens(prompt_);
+    prompt_ = structured_->output().RepairPrompt(structured_->text(), format_fault_);
+    format_fault_ = absl::OkStatus();
+    structured_->StartOver();
+    filter_.StartOver();
+    attachments_.clear();
+    conversation_ref_.clear();
+    choices_.thinking = choices_.web_search = false;
   }
 
   void Use(AccountUse* use) {
@@ -155,7 +166,7 @@ class ActiveTurn final : public Turn {
   const ModelEntry& model() const override { return model_; }
   const Account& account() const override { return use_->account(); }
   const std::string& prompt() const override { return prompt_; }
-  const std::vector<PromptImage>& images() const override { return images_; }
+  const std::vector<Attachment>& attachments() const override { return attachments_; }
   const std::string& conversation_ref() const override { return conversation_ref_; }
   bool thinking() const override { return choices_.thinking; }
   bool web_search() const override { return choices_.web_search; }
@@ -197,6 +208,7 @@ class ActiveTurn final : public Turn {
       std::string packed = PackKept(ref, resume_ref);
       auto sealed = co_await use_->lease().KeepConversation(out_.scope(), ref, std::move(packed));
       if (!sealed.ok()) co_return sealed.status();
+      use_->kept = ref;
       started.mutable_started()->set_conversation_id(*std::move(sealed));
     }
     out_.Send(std::move(started));
@@ -214,6 +226,7 @@ class ActiveTurn final : public Turn {
       const absl::Status begun = co_await Begin("");
       if (!begun.ok()) co_return false;
     }
+    if (structured_) structured_->Withhold(out);
     Send(out);
     const bool there = co_await out_.Room(kMaxQueuedBytes);
     co_return there && !over();
@@ -237,17 +250,28 @@ class ActiveTurn final : public Turn {
       if (auto status = co_await Begin(""); !status.ok()) co_return status;
     }
     std::vector<ChatEvent> out;
-    const absl::Status status = filter_.Finish(reason, EstimateTokens(prompt_), out);
+    const absl::Status status = filter_.Finish(reason, earlier_prompt_tokens_ + EstimateTokens(prompt_), out);
+    if (structured_ && status.ok()) {
+      format_fault_ = structured_->Release(filter_.over().has_value(), out);
+      if (!format_fault_.ok()) co_return structured_->output().Error(format_fault_, model_.platform);
+    } else if (structured_) {
+      structured_->Withhold(out);
+    }
     Send(out);
     co_return status;
   }
 
   bool emitted() const { return first_content_.has_value(); }
   bool may_have_begun() const { return may_have_begun_; }
-  bool over() const { return filter_.over().has_value() || !filter_.fault().ok(); }
+  bool over() const {
+    return filter_.over().has_value() || !filter_.fault().ok() || (structured_ && structured_->too_long());
+  }
   const std::optional<Clock::Monotonic>& first_content() const { return first_content_; }
 
  private:
+  bool FitsTheModel(absl::string_view prompt) const {
+    return model_.max_prompt_chars == 0 || CountCodePoints(prompt) <= model_.max_prompt_chars;
+  }
   void Send(std::vector<ChatEvent>& events) {
     if (!events.empty() && !emitted()) first_content_ = clock_.MonotonicNow();
     for (ChatEvent& event : events) out_.Send(std::move(event));
@@ -269,8 +293,12 @@ class ActiveTurn final : public Turn {
   std::unique_ptr<SignStream> signing_;
   AccountUse* use_ = nullptr;
   AnswerFilter filter_;
+  std::optional<StructuredAnswer> structured_;  // where the request names a format
+  absl::Status format_fault_;
+  bool repairing_ = false;
+  int64_t earlier_prompt_tokens_ = 0;
   std::string prompt_;
-  std::vector<PromptImage> images_;
+  std::vector<Attachment> attachments_;
   std::string conversation_ref_;  // how the platform goes on in it
   std::string kept_;              // how the platform deletes it
   std::vector<ChatEvent> notices_;
@@ -285,6 +313,11 @@ absl::Status StoppingError() {
 }
 
 asio::awaitable<void> RunCleanUp(std::shared_ptr<AccountUse> use, bool keep) { co_await use->CleanUp(keep); }
+
+ModelEntry AsConfigured(ModelEntry model, const Provider& provider) {
+  if (!provider.TakesUploads()) model.images = model.files = false;
+  return model;
+}
 
 /// The same error, saying whose it is: what comes from the HTTP client does not know the platform.
 absl::Status Attributed(const absl::Status& status, absl::string_view platform) {
@@ -302,6 +335,15 @@ asio::awaitable<absl::StatusOr<FinishReason>> RunProvider(Provider& provider, Tu
   }
   LogError("provider_failed", {{"platform", provider.platform()}, {"error", what}});
   co_return MakeError(Reason::REASON_INTERNAL, "the relay failed unexpectedly", {.cause = "exception"});
+}
+
+/// Runs the turn and tells its end, whether the platform ended it or the answer was over before.
+asio::awaitable<absl::Status> RunToItsEnd(Provider& provider, ActiveTurn& turn) {
+  auto finished = co_await RunProvider(provider, turn);
+  // No co_await inside a conditional: GCC 12 evaluates both sides of one.
+  if (finished.ok()) co_return co_await turn.Finish(*finished);
+  if (turn.over()) co_return co_await turn.Finish(FinishReason::FINISH_REASON_STOP);
+  co_return finished.status();
 }
 
 }  // namespace
@@ -324,7 +366,8 @@ bool MergeDeltas(ChatEvent& queued, ChatEvent& next) {
   return false;
 }
 
-ChatService::ChatService(Dependencies dependencies, Options options) : dependencies_(dependencies), options_(options) {}
+ChatService::ChatService(Dependencies dependencies, Options options)
+    : dependencies_(dependencies), options_(options), fetcher_(dependencies.http) {}
 
 ChatService::~ChatService() { FinishCleanUps(absl::Seconds(15)); }
 
@@ -335,7 +378,10 @@ void ChatService::Add(std::unique_ptr<Provider> provider) {
 
 grpc::ServerWriteReactor<ChatEvent>* ChatService::Chat(grpc::CallbackServerContext* context,
                                                        const ChatRequest* request) {
-  auto body = [this, request = *request](StreamWriter<ChatEvent>& out) mutable { return Serve(request, out); };
+  // Moved out of the call, which made it for this alone: it may hold pictures, and a turn is long.
+  auto body = [this, request = std::move(*const_cast<ChatRequest*>(request))](StreamWriter<ChatEvent>& out) mutable {
+    return Serve(request, out);
+  };
   return ServeStream<ChatEvent>(dependencies_.runtime.Next(), context, std::move(body));
 }
 
@@ -388,12 +434,14 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
                         absl::StrCat("The model '", (*model)->id, "' is not served here."), {.field = "model"});
   }
   Provider& provider = *found->second;
-  if (auto status = ValidateRequest(request, **model, options_.ignore_unsupported); !status.ok()) co_return status;
+  const ModelEntry taken = AsConfigured(**model, provider);
+  if (auto status = ValidateRequest(request, taken, options_.ignore_unsupported); !status.ok()) co_return status;
+  if (auto status = co_await FetchRemoteParts(out.scope(), fetcher_, request); !status.ok()) co_return status;
 
-  const Choices choices = Choose(request, **model, options_.reasoning_format);
+  Choices choices = Choose(request, taken, provider.abilities(taken), options_.reasoning_format);
   out.set_merge(&MergeDeltas);
-  ActiveTurn turn(request, **model, choices, out, dependencies_.http, dependencies_.signing, dependencies_.clock,
-                  dependencies_.random);
+  ActiveTurn turn(request, taken, std::move(choices), out, dependencies_.http, dependencies_.signing,
+                  dependencies_.clock, dependencies_.random);
   if (auto status = turn.Prepare(provider.default_history()); !status.ok()) co_return status;
 
   retries_.OnRequest();
@@ -425,13 +473,13 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
     }
     turn.Use(use.get());
     ++tries;
-    auto finished = co_await RunProvider(provider, turn);
-    // No co_await inside a conditional: GCC 12 evaluates both sides of one.
-    status = finished.status();
-    if (finished.ok()) {
-      status = co_await turn.Finish(*finished);
-    } else if (turn.over()) {
-      status = co_await turn.Finish(FinishReason::FINISH_REASON_STOP);
+    status = co_await RunToItsEnd(provider, turn);
+    if (turn.CanRepair() && !out.scope().ended() && retries_.TakeRetry()) {
+      const absl::Status unmet = status;
+      turn.StartRepair();
+      status = co_await RunToItsEnd(provider, turn);
+      // The caller did not write what the platform does not take now.
+      if (status.code() == absl::StatusCode::kInvalidArgument) status = unmet;
     }
     status = Attributed(status, provider.platform());
     if (out.scope().ended()) break;
@@ -444,7 +492,7 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
       if (out.scope().ended()) break;
     }
     if (!renewed) use->Report(status);
-    if (status.ok() || tries == 2 || turn.emitted() || turn.may_have_begun()) break;
+    if (status.ok() || tries == 2 || turn.emitted() || turn.may_have_begun() || turn.repairing()) break;
     if (retry == Retry::kNo || !retries_.TakeRetry()) break;
     if (renewed) continue;
     if (retry == Retry::kSameAccount) {
@@ -507,7 +555,7 @@ asio::awaitable<absl::Status> ChatService::List(Scope& scope, CallContext contex
     listed->mutable_created()->set_seconds(absl::ToUnixSeconds(CatalogueDate()));
     listed->set_reasoning(model.reasoning);
     listed->set_web_search(model.web_search);
-    listed->set_images(model.images);
+    listed->set_images(model.images && provider->second->TakesUploads());
   }
   co_return absl::OkStatus();
 }

@@ -20,6 +20,7 @@
 #include "services/common/async/runtime.h"
 #include "services/common/async/task_group.h"
 #include "services/common/http/http_client.h"
+#include "services/common/http/public_fetch.h"
 #include "services/common/provider/provider.h"
 #include "services/common/provider/retry_budget.h"
 #include "services/common/rpc/server_call.h"
@@ -71,6 +72,7 @@ class ChatService final : public chat::v1::ChatService::CallbackService {
 
   Dependencies dependencies_;
   Options options_;
+  PublicFetcher fetcher_;
   std::map<std::string, std::unique_ptr<Provider>, std::less<>> providers_;
   RetryBudget retries_;
   TaskGroup clean_ups_;

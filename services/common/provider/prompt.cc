@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "services/common/provider/attachments.h"
 #include "services/common/status/reason.h"
 #include "services/common/tools/tool_prompt.h"
 #include "services/common/tools/tool_set.h"
@@ -39,7 +40,10 @@ bool LooksLikeHeading(absl::string_view line) {
   return false;
 }
 
-void AppendEscaped(absl::string_view text, std::string& out) {
+// Cleaned first: a heading may hide behind a character that is dropped.
+void AppendEscaped(absl::string_view raw, std::string& out) {
+  const std::string cleaned = CleanText(raw);
+  absl::string_view text = cleaned;
   while (true) {
     const size_t end = text.find('\n');
     const absl::string_view line = text.substr(0, end);
@@ -51,38 +55,23 @@ void AppendEscaped(absl::string_view text, std::string& out) {
   }
 }
 
-// What a file of each kind begins with; '?' is any byte.
-struct ImageKind {
-  absl::string_view media_type;
-  absl::string_view magic;
-};
-constexpr std::array kImageKinds = {
-    ImageKind{"image/png", "\x89PNG\r\n\x1a\n"},
-    ImageKind{"image/jpeg", "\xff\xd8\xff"},
-    ImageKind{"image/gif", "GIF8"},
-    ImageKind{"image/webp", "RIFF????WEBP"},
-};
-constexpr size_t kMostImages = 16;
-constexpr size_t kMaxImageBytes = 20 * 1024 * 1024;
-
-absl::string_view MediaTypeOf(absl::string_view bytes) {
-  for (const ImageKind& kind : kImageKinds) {
-    bool fits = bytes.size() >= kind.magic.size();
-    for (size_t i = 0; fits && i < kind.magic.size(); ++i) fits = kind.magic[i] == '?' || kind.magic[i] == bytes[i];
-    if (fits) return kind.media_type;
+void AppendFile(const chat::v1::File& file, std::string& out) {
+  const std::string name = SafeFilename(file);
+  if (!IsPromptText(file)) {
+    absl::StrAppend(&out, "[Attached file: ", name, "]");
+    return;
   }
-  return "";
+  absl::StrAppend(&out, "[File: ", name, "]\n", CleanText(file.data()), absl::EndsWith(file.data(), "\n") ? "" : "\n",
+                  "[End of file: ", name, "]");
 }
-
-std::string FieldOf(int message, int part) { return absl::StrCat("messages[", message, "].content[", part, "]"); }
 
 /// @param images counts the pictures of the prompt
 absl::StatusOr<std::string> TextOf(const Message& message, int index, int& images) {
   std::string text;
   for (int i = 0; i < message.parts_size(); ++i) {
     const auto& part = message.parts(i);
-    if (part.part_case() != ContentPart::kText && part.part_case() != ContentPart::kImage) {
-      const std::string field = FieldOf(index, i);
+    if (!part.has_image() && !part.has_file() && part.part_case() != ContentPart::kText) {
+      const std::string field = PartField(index, i);
       return MakeError(Reason::REASON_UNSUPPORTED_PARAMETER, absl::StrCat(field, ": this model takes text only"),
                        {.field = field});
     }
@@ -90,8 +79,10 @@ absl::StatusOr<std::string> TextOf(const Message& message, int index, int& image
     if (!text.empty() && !absl::EndsWith(text, "\n")) text.push_back('\n');
     if (part.has_image()) {
       absl::StrAppend(&text, "[Image ", ++images, "]");
+    } else if (part.has_file()) {
+      AppendFile(part.file(), text);
     } else {
-      text += part.text();
+      text += CleanText(part.text());
     }
   }
   return text;
@@ -114,7 +105,7 @@ class BlockWriter {
     const Message& message = request_.messages(index);
     auto text = TextOf(message, index, images_);
     if (!text.ok()) return text.status();
-    absl::StrAppend(text.operator->(), message.refusal());
+    absl::StrAppend(text.operator->(), CleanText(message.refusal()));
     if (tools_) *text = NeutraliseCalls(*text);
     if (!prompt_.empty()) prompt_ += "\n\n";
     if (message.role() == Role::ROLE_TOOL) {
@@ -144,18 +135,27 @@ bool IsUser(const Message& message) { return message.role() == Role::ROLE_USER; 
 
 // The first message that is sent where the history is not.
 int FirstNewMessage(const ChatRequest& request) {
+  if (!request.conversation_id().empty()) return FirstSentMessage(request);
   int last_user = request.messages_size() - 1;
   while (last_user > 0 && !IsUser(request.messages(last_user))) --last_user;
-  if (request.conversation_id().empty()) return last_user;
-  bool results = false;
-  for (int i = request.messages_size() - 1; i >= 0; --i) {
-    if (request.messages(i).role() == Role::ROLE_ASSISTANT) return results ? i + 1 : last_user;
-    results |= request.messages(i).role() == Role::ROLE_TOOL;
-  }
   return last_user;
 }
 
 }  // namespace
+
+std::string CleanText(absl::string_view text) {
+  std::string clean;
+  clean.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c == '\r') {
+      if (i + 1 == text.size() || text[i + 1] != '\n') clean.push_back('\n');
+    } else if ((c >= 0x20 && c != 0x7F) || c == '\n' || c == '\t') {
+      clean.push_back(static_cast<char>(c));
+    }
+  }
+  return clean;
+}
 
 absl::StatusOr<std::string> FlattenHistory(const ChatRequest& request, absl::string_view platform) {
   if (request.messages_size() == 1 && IsUser(request.messages(0)) && !MayCall(request)) {
@@ -183,32 +183,6 @@ absl::StatusOr<LastMessage> NewMessages(const ChatRequest& request, absl::string
     if (auto status = blocks.Add(i); !status.ok()) return status;
   }
   return LastMessage{blocks.Take(), request.messages_size() - sent};
-}
-
-absl::StatusOr<std::vector<PromptImage>> ImagesOf(const ChatRequest& request) {
-  std::vector<PromptImage> images;
-  const int first = request.conversation_id().empty() ? 0 : FirstNewMessage(request);
-  for (int i = first; i < request.messages_size(); ++i) {
-    for (int j = 0; j < request.messages(i).parts_size(); ++j) {
-      const ContentPart& part = request.messages(i).parts(j);
-      if (!part.has_image()) continue;
-      const std::string field = FieldOf(i, j);
-      const auto refuse = [&field](absl::string_view what) {
-        return MakeError(Reason::REASON_INVALID_REQUEST, absl::StrCat(field, ": ", what), {.field = field});
-      };
-      if (images.size() == kMostImages) return refuse("a conversation may hold at most 16 images");
-      if (!part.image().url().empty()) {
-        return MakeError(Reason::REASON_UNSUPPORTED_PARAMETER,
-                         absl::StrCat(field, ": images are taken as data URLs; addresses are not fetched yet"),
-                         {.field = field});
-      }
-      if (part.image().data().size() > kMaxImageBytes) return refuse("an image may have at most 20 MiB");
-      const absl::string_view media_type = MediaTypeOf(part.image().data());
-      if (media_type.empty()) return refuse("must be a PNG, JPEG, WebP or GIF image");
-      images.push_back({std::string(media_type), part.image().data()});
-    }
-  }
-  return images;
 }
 
 absl::StatusOr<LastMessage> LastUserMessage(const ChatRequest& request) {

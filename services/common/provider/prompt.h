@@ -17,7 +17,9 @@
 //
 // A line of a message that looks like such a heading is moved off the margin by one space, so nobody can forge a turn.
 // Earlier reasoning is left out. A picture is rendered as the words "[Image 1]", counted over the whole prompt; it
-// travels beside the text.
+// travels beside the text. Control characters are dropped, see CleanText(). A text file stands
+// where its part is, between the lines "[File: notes.md]" and "[End of file: notes.md]"; another file is named,
+// "[Attached file: report.pdf]".
 //
 // Tools are told of in a block [Tools] before all others. Calls that the assistant made stand in its block as the
 // platform's dialect writes them; a result is a block "[Tool result: get_weather]". Where tools are concerned, what
@@ -25,23 +27,19 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "services/common/provider/prompt_image.h"
 #include "switchyard/chat/v1/chat.pb.h"
 
 namespace switchyard {
 
+/// What of a text reaches a platform: all but control characters. A line break of any kind is LF; tabs stay.
+std::string CleanText(absl::string_view text);
+
 /// All of `request.messages`. INVALID_ARGUMENT naming the field if a part cannot be text.
 /// @param platform whose dialect tool calls are written in
 absl::StatusOr<std::string> FlattenHistory(const chat::v1::ChatRequest& request, absl::string_view platform = "");
-
-/// The pictures of `request.messages`, oldest first; with a conversation_id, those of its new messages alone. At
-/// most 16, each at most 20 MiB. INVALID_ARGUMENT naming the field for one that is given by its address, or that is no
-/// PNG, JPEG, WebP or GIF.
-absl::StatusOr<std::vector<PromptImage>> ImagesOf(const chat::v1::ChatRequest& request);
 
 /// The last user message alone, and how many messages that leaves out.
 struct LastMessage {

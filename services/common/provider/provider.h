@@ -22,7 +22,7 @@
 #include "services/common/catalogue/catalogue.h"
 #include "services/common/config/config.h"
 #include "services/common/http/http_client.h"
-#include "services/common/provider/prompt_image.h"
+#include "services/common/provider/attachment.h"
 #include "services/common/text/secret.h"
 #include "services/common/time/clock.h"
 #include "services/common/time/random.h"
@@ -55,12 +55,12 @@ class Turn {
 
   /// The conversation as one prompt; the last user message alone where `conversation_ref` is set.
   virtual const std::string& prompt() const = 0;
-  /// The pictures that belong to the prompt, in order; only for models that take some. The prompt says where each
-  /// stands: "[Image 1]".
-  virtual const std::vector<PromptImage>& images() const = 0;
+  /// The pictures and files that belong to the prompt, in order; only for models that take some. The prompt says where
+  /// each stands: "[Image 1]". Text files are in the prompt itself.
+  virtual const std::vector<Attachment>& attachments() const = 0;
   /// Continue this platform conversation: what an earlier turn gave to Begin(). Empty: a new one.
   virtual const std::string& conversation_ref() const = 0;
-  /// The model's own way, or what the request asks for instead.
+  /// The model's own way, or what the request asks for instead, within the provider's abilities().
   virtual bool thinking() const = 0;
   virtual bool web_search() const = 0;
 
@@ -99,6 +99,18 @@ struct ProviderTools {
   Random& random;
 };
 
+/// Whether a platform does something: when it is asked to, or whatever it is asked.
+enum class Ability {
+  kChoice,   // as Turn::thinking() or Turn::web_search() says
+  kNever,    // it cannot
+  kAlways,   // it cannot but
+  kOwnWill,  // the platform decides
+};
+struct Abilities {
+  Ability thinking = Ability::kChoice;
+  Ability web_search = Ability::kChoice;
+};
+
 /// Thread-safe: one object serves every turn of the platform.
 class Provider {
  public:
@@ -111,6 +123,15 @@ class Provider {
     (void)model;
     return true;
   }
+
+  /// What a request for reasoning or for web search can change, with this model and as the platform is configured.
+  virtual Abilities abilities(const ModelEntry& model) const {
+    (void)model;
+    return {};
+  }
+
+  /// Whether pictures and files can be uploaded as the platform is configured; otherwise no model takes any.
+  virtual bool TakesUploads() const { return true; }
 
   /// How the history reaches the platform where the request does not say.
   virtual chat::v1::HistoryMode default_history() const { return chat::v1::HISTORY_MODE_FLATTEN; }

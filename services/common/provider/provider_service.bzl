@@ -7,6 +7,7 @@ _COMMON = [
     "//proto/switchyard/signing/v1:signing_cc",
     "//services/common/provider",
     "//services/common/provider:answer_stream",
+    "//services/common/provider:attachments",
     "//services/common/status:reason",
     "@debian//:absl",
     "@debian//:boost_json",

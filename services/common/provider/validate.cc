@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "services/common/provider/prompt.h"
 #include "services/common/status/reason.h"
 #include "services/common/text/utf8.h"
 #include "services/common/tools/tool_set.h"
@@ -15,7 +16,6 @@ namespace {
 using chat::v1::ChatRequest;
 using chat::v1::ContentPart;
 using chat::v1::Message;
-using chat::v1::ResponseFormat;
 using chat::v1::Role;
 
 constexpr int kMaxStops = 4;
@@ -35,6 +35,18 @@ absl::Status Unsupported(std::string field, absl::string_view why) {
 absl::Status InRange(const char* field, bool present, double value, double low, double high) {
   if (!present || (value >= low && value <= high)) return absl::OkStatus();
   return Invalid(field, absl::StrCat("must be from ", low, " to ", high));
+}
+
+absl::Status ValidateFile(const chat::v1::File& file, const std::string& part) {
+  switch (file.source_case()) {
+    case chat::v1::File::kFileId:
+      return Unsupported(absl::StrCat(part, ".file.file_id"),
+                         "no files are stored here: send the file itself, as file_data");
+    case chat::v1::File::SOURCE_NOT_SET:
+      return Invalid(absl::StrCat(part, ".file.file_data"), "is missing");
+    default:
+      return absl::OkStatus();  // what it is, is looked at once it is here
+  }
 }
 
 absl::Status ValidateMessage(const Message& message, int index, const ModelEntry& model) {
@@ -57,7 +69,9 @@ absl::Status ValidateMessage(const Message& message, int index, const ModelEntry
         if (model.images && message.role() == Role::ROLE_USER) break;
         return Unsupported(part, "images are not supported by this model");
       case ContentPart::kFile:
-        return Unsupported(part, "files are not supported by this model");
+        if (auto status = ValidateFile(message.parts(i).file(), part); !status.ok()) return status;
+        if (message.role() == Role::ROLE_USER) break;
+        return Unsupported(part, "files are taken in messages of the user alone");
       case ContentPart::kAudio:
         return Unsupported(part, "audio is not supported by this model");
       case ContentPart::PART_NOT_SET:
@@ -73,9 +87,12 @@ absl::Status ValidateMessages(const ChatRequest& request, const ModelEntry& mode
   for (int i = 0; i < request.messages_size(); ++i) {
     const Message& message = request.messages(i);
     if (auto status = ValidateMessage(message, i, model); !status.ok()) return status;
+    // In a conversation that goes on, a tool's result is something to answer.
+    has_user_text |= message.role() == Role::ROLE_TOOL && !request.conversation_id().empty();
     if (message.role() != Role::ROLE_USER) continue;
-    has_user_text |= std::any_of(message.parts().begin(), message.parts().end(),
-                                 [](const ContentPart& part) { return !part.text().empty() || part.has_image(); });
+    has_user_text |= std::any_of(message.parts().begin(), message.parts().end(), [](const ContentPart& part) {
+      return part.has_image() || part.has_file() || !CleanText(part.text()).empty();
+    });
   }
   if (!has_user_text) return Invalid("messages", "must hold at least one message of the user with some content");
   return absl::OkStatus();
@@ -101,12 +118,6 @@ absl::Status ValidateStops(const ChatRequest& request) {
 }
 
 absl::Status ValidateSupport(const ChatRequest& request, bool ignore) {
-  // An enforced format changes what the answer is; ignoring it silently would give a wrong one, so it is refused even
-  // where unsupported fields are ignored.
-  const auto format = request.response_format().kind();
-  if (format != ResponseFormat::KIND_UNSPECIFIED && format != ResponseFormat::KIND_TEXT) {
-    return Unsupported("response_format", "only the type \"text\" is supported yet");
-  }
   if (ignore) return absl::OkStatus();
   for (const auto& unsupported : request.unsupported()) return Unsupported(unsupported.field(), unsupported.why());
   return absl::OkStatus();

@@ -101,7 +101,9 @@ absl::Status Changed() {
 
 /// An error by the status; OK for 200.
 absl::Status StatusError(int http_status, absl::string_view what) {
-  if (http_status == 401) return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, absl::StrCat("kimi refused the ", what));
+  if (http_status == 401)
+    return MakeError(Reason::REASON_CREDENTIAL_EXPIRED,
+                     absl::StrCat("kimi no longer accepts the ", what, ": sign in again and replace it"));
   if (http_status == 403) return MakeError(Reason::REASON_CLIENT_REFUSED, "kimi refuses this address or client");
   if (http_status == 429) return MakeError(Reason::REASON_RATE_LIMITED, "kimi limits the rate of requests");
   if (http_status >= 500)
@@ -216,7 +218,8 @@ boost::asio::awaitable<absl::StatusOr<FreshToken>> KimiRefresher::Refresh(Scope&
                                                                           Identity) const {
   const auto claims = ReadClaims(credential.Reveal());
   if (claims && claims->expires <= tools_.clock.Now())
-    co_return MakeError(Reason::REASON_CREDENTIAL_EXPIRED, "the refresh token has expired");
+    co_return MakeError(Reason::REASON_CREDENTIAL_EXPIRED,
+                        "the refresh token has expired: sign in again and replace it");
   HttpRequest request;
   request.method = "POST";
   request.url = absl::StrCat(KimiAuthOrigin(config_.base_url, config_.Option("auth_url")), kRefreshPath);

@@ -69,5 +69,31 @@ TEST(MessageRef, IsTextAndBack) {
   for (const char* bad : {"", "x", "@1", "x@", "x@y"}) EXPECT_FALSE(MessageRef::Parse(bad)) << bad;
 }
 
+TEST(Requests, AnUploadSaysWhatItIsAndForWhichModel) {
+  Attachment file;
+  file.filename = "report.pdf";
+  file.media_type = "application/pdf";
+  file.bytes = "%PDF-1";
+  UploadInput input;
+  input.model_type = "default";
+  input.thinking = true;
+  input.proof = "P";
+  input.digits = "D";
+  const HttpRequest request = UploadFile(Settings(), Account(), file, input);
+  EXPECT_EQ(request.url, "https://chat.deepseek.com/api/v0/file/upload_file");
+  EXPECT_EQ(request.headers.Get("x-ds-pow-response"), "P");
+  EXPECT_EQ(request.headers.Get("x-file-size"), "6");
+  EXPECT_EQ(request.headers.Get("x-thinking-enabled"), "1");
+  EXPECT_EQ(request.headers.Get("x-model-type"), "default");
+  EXPECT_EQ(request.headers.Get("content-type"), "multipart/form-data; boundary=----WebKitFormBoundaryD");
+  EXPECT_EQ(request.body,
+            "------WebKitFormBoundaryD\r\nContent-Disposition: form-data; name=\"file\"; filename=\"report.pdf\"\r\n"
+            "Content-Type: application/pdf\r\n\r\n%PDF-1\r\n------WebKitFormBoundaryD--\r\n");
+  const HttpRequest question = FetchFiles(Settings(), Account(), {"file-1", "file-2"});
+  EXPECT_EQ(question.method, "GET");
+  EXPECT_EQ(question.url, "https://chat.deepseek.com/api/v0/file/fetch_files?file_ids=file-1,file-2");
+  EXPECT_FALSE(question.headers.Find("content-type").has_value());
+}
+
 }  // namespace
 }  // namespace switchyard::deepseek

@@ -111,5 +111,34 @@ TEST(Challenge, IsReadAndChecked) {
   EXPECT_EQ(ReasonOf(Challenge(boost::json::parse("{}"), "/p").status()), Reason::REASON_UPSTREAM_CHANGED);
 }
 
+TEST(Responses, WhatBecomesOfAFile) {
+  const auto file = UploadedFile(boost::json::parse(R"({"id":"file-0a","status":"PENDING","file_name":"x"})"));
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->id, "file-0a");
+  for (const char* wrong :
+       {"null", "{}", R"({"id":"","status":"PENDING"})", R"({"id":"a&b=c","status":"PENDING"})", R"({"id":"a"})"})
+    EXPECT_EQ(ReasonOf(UploadedFile(boost::json::parse(wrong)).status()), Reason::REASON_UPSTREAM_CHANGED) << wrong;
+  const auto states = FileStates(boost::json::parse(R"({"files":[{"id":"a","status":"SUCCESS"}]})"));
+  ASSERT_TRUE(states.ok() && states->size() == 1);
+  EXPECT_TRUE(IsRead(states->front()));
+  EXPECT_EQ(ReasonOf(FileStates(boost::json::parse("{}")).status()), Reason::REASON_UPSTREAM_CHANGED);
+  for (const auto& [word, reason] :
+       std::vector<std::pair<const char*, const char*>>{{"PENDING", ""},
+                                                        {"PARSING", ""},
+                                                        {"SUCCESS", ""},
+                                                        {"FAILED", "invalid_request"},
+                                                        {"ERROR", "invalid_request"},
+                                                        {"PARSE_FAILED", "invalid_request"},
+                                                        {"CONTENT_EMPTY", "invalid_request"},
+                                                        {"CONTENT_FILTER", "content_refused"},
+                                                        {"CONTENT_TOO_LONG", "context_too_long"},
+                                                        {"CANCELLED", "upstream_unavailable"}}) {
+    FileState state;
+    state.status = word;
+    const absl::Status status = FileError(state);
+    EXPECT_EQ(status.ok() ? "" : ReasonName(ReasonOf(status)), reason) << word;
+  }
+}
+
 }  // namespace
 }  // namespace switchyard::deepseek

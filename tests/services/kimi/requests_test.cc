@@ -35,6 +35,23 @@ TEST(Requests, TheSmallestChatIsTheDocumentedOne) {
   EXPECT_EQ(request.body, ReadTestFile("tests/transcripts/kimi/request.bin"));
 }
 
+TEST(Requests, AHandshakeTellsWhatTheCallTells) {
+  Settings settings = TestSettings();
+  settings.web_socket_path = "/guess";
+  const HttpRequest handshake = ChatHandshake(settings, TestAccount());
+  EXPECT_EQ(handshake.method, "GET");
+  EXPECT_EQ(handshake.url, "https://www.kimi.com/guess");
+  EXPECT_EQ(handshake.body, "");
+  ChatInput input;
+  input.prompt = "Say ok";
+  input.generation = "k2.5";
+  const HttpRequest chat = Chat(settings, TestAccount(), input);
+  for (const char* name :
+       {"authorization", "user-agent", "origin", "connect-protocol-version", "x-msh-platform", "x-msh-device-id"})
+    EXPECT_EQ(handshake.headers.Find(name), chat.headers.Find(name)) << name;
+  EXPECT_EQ(ChatEnvelope(settings, input), chat.body);
+}
+
 TEST(Requests, ALaterTurnNamesChatAndParent) {
   ChatInput input;
   input.prompt = "More";
@@ -65,12 +82,15 @@ TEST(Requests, TheNewestFormNamesTheModel) {
 
 TEST(Requests, DeletionAndUpload) {
   EXPECT_EQ(DeleteChat(TestSettings(), TestAccount(), kDeleteChat, "c").body, R"({"chat_id":"c"})");
-  const PromptImage image{"image/png", "bytes"};
-  const HttpRequest upload = Upload(TestSettings(), TestAccount(), image, 2, "B");
-  EXPECT_EQ(upload.headers.Get("content-type"), "multipart/form-data; boundary=B");
+  Attachment image;
+  image.filename = "image2.png";
+  image.media_type = "image/png";
+  image.bytes = "bytes";
+  const HttpRequest upload = Upload(TestSettings(), TestAccount(), image, "B");
+  EXPECT_EQ(upload.headers.Get("content-type"), "multipart/form-data; boundary=----WebKitFormBoundaryB");
   EXPECT_EQ(upload.body,
-            "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"image2.png\"\r\n"
-            "Content-Type: image/png\r\n\r\nbytes\r\n--B--\r\n");
+            "------WebKitFormBoundaryB\r\nContent-Disposition: form-data; name=\"file\"; filename=\"image2.png\"\r\n"
+            "Content-Type: image/png\r\n\r\nbytes\r\n------WebKitFormBoundaryB--\r\n");
 }
 
 TEST(MessageRef, IsTextAndBack) {

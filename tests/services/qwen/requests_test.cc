@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "boost/json/parse.hpp"
 #include "services/common/text/json.h"
 #include "services/qwen/xsrf_memory.h"
 
@@ -89,6 +90,53 @@ TEST(XsrfMemory, AReplacedTokenBelongsToItsLogin) {
   QwenCookie other = *ParseQwenCookie("Tk2");
   memory.Apply(other);
   EXPECT_FALSE(other.xsrf.has_value());
+}
+
+TEST(Requests, TheStoreGetsLeaveInOrderAndNoCookie) {
+  Settings settings;
+  settings.upload_url = "https://store.example";
+  UploadTicket ticket;
+  ticket.access_id = "A";
+  ticket.policy = "P";
+  ticket.signature = "S";
+  ticket.dir = "d/";
+  Attachment image;
+  image.filename = "image1.png";
+  image.media_type = "image/png";
+  image.bytes = "bytes";
+  const HttpRequest request = PutObject(settings, ticket, "n.png", image, "D");
+  EXPECT_EQ(request.url, "https://store.example/");
+  EXPECT_FALSE(request.headers.Find("cookie").has_value());
+  EXPECT_EQ(request.headers.Get("x-requested-with"), "XMLHttpRequest");
+  std::string expected;
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{{"OSSAccessKeyId", "A"},
+                                                                                    {"policy", "P"},
+                                                                                    {"signature", "S"},
+                                                                                    {"key", "d/n.png"},
+                                                                                    {"dir", "d/"},
+                                                                                    {"success_action_status", "200"}})
+    expected +=
+        "------WebKitFormBoundaryD\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n";
+  expected +=
+      "------WebKitFormBoundaryD\r\nContent-Disposition: form-data; name=\"file\"; filename=\"n.png\"\r\n"
+      "Content-Type: image/png\r\n\r\nbytes\r\n------WebKitFormBoundaryD--\r\n";
+  EXPECT_EQ(request.body, expected);
+}
+
+TEST(Requests, WhatWasStoredStandsBehindTheText) {
+  ConversationInput input;
+  input.prompt = "p";
+  input.batch = "B";
+  input.objects.push_back({.image = true, .url = "u", .bytes = 5});
+  input.objects.push_back({.url = "v", .bytes = 6});
+  const boost::json::value body = boost::json::parse(Conversation(Settings(), Login(), input).body);
+  EXPECT_EQ(body.at("params"), boost::json::parse(R"({"fileUploadBatchId":"B","searchType":""})"));
+  EXPECT_EQ(body.at("contents"), boost::json::parse(R"([
+    {"contentType":"text","content":"p","role":"user"},
+    {"role":"user","contentType":"image","content":"u"},
+    {"role":"user","contentType":"file","content":"v","ext":{"fileSize":6}}])"));
+  input.objects.clear();
+  EXPECT_FALSE(boost::json::parse(Conversation(Settings(), Login(), input).body).as_object().contains("params"));
 }
 
 }  // namespace

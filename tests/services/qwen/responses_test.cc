@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "boost/json/parse.hpp"
 #include "services/common/status/reason.h"
 
 namespace switchyard::qwen {
@@ -61,6 +62,35 @@ TEST(QwenResponses, TellsHowLongToWaitAndQuotesUnknownCodes) {
   EXPECT_TRUE(IsUnknownSession(CodeError("SESSION NO EXIST", "")));
   EXPECT_TRUE(IsRefusal(RetiredError()));
   EXPECT_FALSE(IsRefusal(CodeError("SYSTEM_BUSY", "")));
+}
+
+TEST(Uploads, WhatTheirCallsAnswer) {
+  const auto parse = [](const char* text) { return boost::json::parse(text); };
+  const auto ticket = TicketIn(parse(R"({"accessId":"a","policy":"p","signature":"s","dir":"d/"})"));
+  ASSERT_TRUE(ticket.ok()) << ticket.status();
+  EXPECT_EQ(ticket->access_id + ticket->policy + ticket->signature + ticket->dir, "apsd/");
+  EXPECT_EQ(ReasonOf(TicketIn(parse(R"({"accessId":"a","policy":"p","dir":"d/"})")).status()),
+            Reason::REASON_UPSTREAM_CHANGED);
+  EXPECT_EQ(*ImageUrl(parse(R"({"url":"u"})")), "u");
+  EXPECT_EQ(ReasonOf(ImageUrl(parse("{}")).status()), Reason::REASON_UPSTREAM_CHANGED);
+  EXPECT_EQ(*DocumentUrl(parse(R"({"results":[{"url":"u"}]})")), "u");
+  EXPECT_TRUE(IsAboutDocument(DocumentUrl(parse(R"({"results":[{"errorMsg":"m"}]})")).status()));
+  EXPECT_EQ(ReasonOf(DocumentUrl(parse(R"({"results":[]})")).status()), Reason::REASON_UPSTREAM_CHANGED);
+  EXPECT_FALSE(*IsLookedThrough(parse(R"({"pollEndFlag":false})")));
+  EXPECT_TRUE(*IsLookedThrough(parse(R"({"pollEndFlag":true,"statusList":[{"status":1}]})")));
+  const auto failed = IsLookedThrough(parse(R"({"pollEndFlag":true,"statusList":[{"status":0,"errorMsg":"m"}]})"));
+  EXPECT_TRUE(IsAboutDocument(failed.status()));
+  EXPECT_EQ(ReasonOf(failed.status()), Reason::REASON_INVALID_REQUEST);
+  for (const char* wrong : {"{}", R"({"pollEndFlag":true})", R"({"pollEndFlag":true,"statusList":[{}]})"})
+    EXPECT_EQ(ReasonOf(IsLookedThrough(parse(wrong)).status()), Reason::REASON_UPSTREAM_CHANGED) << wrong;
+  Answer answer;
+  for (const auto& [status, reason] : std::vector<std::pair<int, Reason>>{{403, Reason::REASON_UPSTREAM_CHANGED},
+                                                                          {503, Reason::REASON_UPSTREAM_UNAVAILABLE}}) {
+    answer.http_status = status;
+    EXPECT_EQ(ReasonOf(StoreError(answer)), reason) << status;
+  }
+  answer.http_status = 200;
+  EXPECT_TRUE(StoreError(answer).ok());
 }
 
 }  // namespace

@@ -99,7 +99,7 @@ class AccountsTest : public ::testing::Test {
     accounts_ = std::make_unique<Accounts>(
         dependencies,
         [](const std::string& platform, const ProviderConfig&, const RefresherTools&) -> std::unique_ptr<Refresher> {
-          if (platform != "kimi") return nullptr;
+          if (platform != "kimi" && platform != "metaso") return nullptr;
           return std::make_unique<RotatingRefresher>();
         });
     ASSERT_TRUE(accounts_->Load(config_).ok());

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "boost/json/parse.hpp"
@@ -14,6 +15,7 @@
 #include "services/common/async/sleep.h"
 #include "services/common/time/random.h"
 #include "tests/simulator/deepseek/hash.h"
+#include "tests/simulator/multipart.h"
 #include "tests/simulator/stamp.h"
 
 namespace simulator::deepseek {
@@ -116,7 +118,7 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
     co_return;
   }
   call.token = std::string(token);
-  if (request.method == "POST") {
+  if (request.method == "POST" && call.path != "/file/upload_file") {
     json::error_code error;
     json::value body = json::parse(request.body, error);
     if (!absl::StartsWith(request.headers.Get("content-type"), "application/json"))
@@ -173,13 +175,7 @@ asio::awaitable<void> Server::Dispatch(Call& call) {
   }
   const bool post = call.request.method == "POST";
   if (call.path == "/users/current" && !post) {
-    const Script script = [&] {
-      absl::MutexLock lock(&mutex_);
-      for (const Planned& planned : planned_) {
-        if (planned.account.empty() || planned.account == call.token) return planned.script;
-      }
-      return Script();
-    }();
+    const Script script = PeekPlan(call.token);
     if (script.fault() == "expired") {
       co_await call.Json(200, OuterError(40003, "Authorization Failed (invalid token)"));
       co_return;
@@ -211,6 +207,10 @@ asio::awaitable<void> Server::Dispatch(Call& call) {
     co_await Complete(call);
   } else if (call.path == "/chat/continue" && post) {
     co_await Continue(call);
+  } else if (call.path == "/file/upload_file" && post) {
+    co_await Upload(call);
+  } else if (call.path == "/file/fetch_files" && !post) {
+    co_await FetchFiles(call);
   } else if ((call.path == "/chat/stop_stream" || call.path == "/chat_session/delete") && post) {
     if (const std::string field = call.Misfit({{"chat_session_id", &IsString}}); !field.empty()) {
       co_await call.WrongShape(field);
@@ -308,6 +308,14 @@ bool Server::CheckProof(const Call& call, const std::string& path) {
   return true;
 }
 
+Script Server::PeekPlan(const std::string& token) const {
+  absl::MutexLock lock(&mutex_);
+  for (const Planned& planned : planned_) {
+    if (planned.account.empty() || planned.account == token) return planned.script;
+  }
+  return {};
+}
+
 Script Server::TakePlan(const std::string& token) {
   absl::MutexLock lock(&mutex_);
   for (auto planned = planned_.begin(); planned != planned_.end(); ++planned) {
@@ -373,6 +381,20 @@ asio::awaitable<void> Server::Complete(Call& call) {
     co_await call.WrongShape("parent_message_id");
     co_return;
   }
+  bool known_files = true;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const json::value& id : call.body.at("ref_file_ids").as_array()) {
+      const auto file = id.is_string() ? files_.find(std::string(id.get_string().c_str())) : files_.end();
+      known_files = known_files && file != files_.end() && file->second.token == call.token &&
+                    file->second.status == "SUCCESS" && file->second.image == (call.Text("model_type") == "vision");
+    }
+    if (!known_files) violations_.push_back("a file that is not there or has not been read");
+  }
+  if (!known_files) {
+    co_await call.WrongShape("ref_file_ids");
+    co_return;
+  }
   Script script = TakePlan(call.token);
   const Script own = ScriptIn(call.Text("prompt"));
   for (const auto& [name, value] : own.values) script.values.emplace(name, value);
@@ -434,6 +456,82 @@ asio::awaitable<void> Server::Complete(Call& call) {
   }
   std::vector<std::string> pieces = TextPieces(plan.script, plan.prompt);
   co_await Stream(call, session, std::move(plan), "", std::move(pieces), false);
+}
+
+json::object Server::Describe(const std::string& id, const File& file) {
+  json::object out;
+  out["id"] = id;
+  out["status"] = file.status;
+  out["file_name"] = file.name;
+  out["from_share"] = false;
+  out["file_size"] = file.size;
+  out["model_kind"] = file.image ? "VISION" : "NORMAL";
+  out["token_usage"] = file.status == "SUCCESS" ? json::value(12) : json::value(nullptr);
+  out["error_code"] = nullptr;
+  out["is_image"] = file.image;
+  out["audit_result"] = file.status == "SUCCESS" ? "pass" : "unknown";
+  return out;
+}
+
+asio::awaitable<void> Server::Upload(Call& call) {
+  if (!CheckProof(call, std::string(kPrefix) + call.path)) {
+    co_await call.Json(200, OuterError(40301, "INVALID_POW_RESPONSE"));
+    co_return;
+  }
+  std::string why;
+  const std::vector<FormPart> form = ReadForm(call.request, why);
+  const std::string kind(call.request.headers.Get("x-model-type"));
+  if (why.empty() && (form.size() != 1 || form[0].name != "file" || !form[0].is_file)) why = "a form without one file";
+  if (why.empty()) why = FileFault(form[0]);
+  if (why.empty() && call.request.headers.Get("x-file-size") != absl::StrCat(form[0].bytes.size())) why = "x-file-size";
+  const absl::string_view thinking = call.request.headers.Get("x-thinking-enabled");
+  if (why.empty() && thinking != "0" && thinking != "1") why = "x-thinking-enabled";
+  if (why.empty() && kind != "default" && kind != "vision") why = "x-model-type";
+  if (why.empty() && IsImageType(form[0].type) != (kind == "vision")) why = "a file that the model does not take";
+  if (!why.empty()) {
+    Violate("upload: " + why);
+    co_await call.WrongShape("file");
+    co_return;
+  }
+  const Script script = PeekPlan(call.token);
+  File file;
+  file.token = call.token;
+  file.name = form[0].filename;
+  file.size = form[0].bytes.size();
+  file.image = IsImageType(form[0].type);
+  file.status = "PENDING";
+  file.end = script.Text("read", "SUCCESS");
+  file.polls = script.Number("read_polls", 1);
+  if (file.end != "SUCCESS") TakePlan(call.token);  // there will be no completion to use it up
+  const std::string id = "file-" + switchyard::SystemRandom::Get().NextUuid();
+  json::object described = Describe(id, file);
+  {
+    absl::MutexLock lock(&mutex_);
+    files_[id] = std::move(file);
+  }
+  co_await call.Json(200, Envelope(std::move(described)));
+}
+
+asio::awaitable<void> Server::FetchFiles(Call& call) {
+  absl::string_view ids = call.request.query;
+  const bool asked = absl::ConsumePrefix(&ids, "file_ids=");
+  json::array list;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const absl::string_view id : absl::StrSplit(ids, ',')) {
+      const auto found = files_.find(std::string(id));
+      if (!asked || found == files_.end() || found->second.token != call.token) {
+        violations_.push_back("a question about a file that does not exist");
+        continue;
+      }
+      File& file = found->second;
+      file.status = --file.polls <= 0 ? file.end : "PARSING";
+      list.push_back(Describe(found->first, file));
+    }
+  }
+  json::object data;
+  data["files"] = std::move(list);
+  co_await call.Json(200, Envelope(std::move(data)));
 }
 
 asio::awaitable<void> Server::Continue(Call& call) {
@@ -656,6 +754,7 @@ void Server::Reset() {
   absl::MutexLock lock(&mutex_);
   sessions_.clear();
   challenges_.clear();
+  files_.clear();
   counts_.clear();
   violations_.clear();
   planned_.clear();

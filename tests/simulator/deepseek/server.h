@@ -7,6 +7,8 @@
 // stream_error (no code), status=WORD; before the answer: expired, muted, banned, device, rate_code, pow, http_429
 // (retry_after=N), http_500, waf_202, waf_403, html, not_json.
 //
+// Uploads, by plan alone: read_polls=N (questions until a file has been read; 1), read=WORD (what becomes of it).
+//
 // Thread-safe.
 #pragma once
 
@@ -72,6 +74,12 @@ class Server final : public Platform {
     int64_t expire_at_ms = 0;
     bool used = false;
   };
+  struct File {
+    std::string token, name, status, end;
+    size_t size = 0;
+    bool image = false;
+    int polls = 0;  // left
+  };
   struct Planned {
     std::string account;
     Script script;
@@ -82,6 +90,8 @@ class Server final : public Platform {
   boost::asio::awaitable<void> Dispatch(Call& call);
   boost::asio::awaitable<void> Complete(Call& call);
   boost::asio::awaitable<void> Continue(Call& call);
+  boost::asio::awaitable<void> Upload(Call& call);
+  boost::asio::awaitable<void> FetchFiles(Call& call);
   boost::asio::awaitable<bool> RefuseByScript(Call& call, const Script& script);
   boost::asio::awaitable<void> Stream(Call& call, std::string session, AnswerPlan plan, std::string opening_text,
                                       std::vector<std::string> pieces, bool continued);
@@ -90,6 +100,8 @@ class Server final : public Platform {
   std::string CreateChallenge(const std::string& token, const std::string& target_path);
   bool CheckProof(const Call& call, const std::string& path);
   Script TakePlan(const std::string& token);
+  Script PeekPlan(const std::string& token) const;
+  static boost::json::object Describe(const std::string& id, const File& file);
   void Violate(const std::string& what);
   bool StopAsked(const std::string& session) const;
   void EndGeneration(const std::string& session, const std::string& token, const std::string& text,
@@ -99,7 +111,8 @@ class Server final : public Platform {
   mutable absl::Mutex mutex_;
   std::map<std::string, Session> sessions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Challenge> challenges_ ABSL_GUARDED_BY(mutex_);  // by signature
-  std::map<std::string, int> running_ ABSL_GUARDED_BY(mutex_);           // by token
+  std::map<std::string, File> files_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, int> running_ ABSL_GUARDED_BY(mutex_);  // by token
   std::map<std::string, int64_t> counts_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> violations_ ABSL_GUARDED_BY(mutex_);
   std::deque<Planned> planned_ ABSL_GUARDED_BY(mutex_);

@@ -8,7 +8,10 @@
 #include "absl/time/clock.h"
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
+#include "services/common/async/sleep.h"
 #include "tests/simulator/kimi/frames.h"
+#include "tests/simulator/kimi/messages.h"
+#include "tests/simulator/multipart.h"
 
 namespace simulator::kimi {
 
@@ -27,6 +30,10 @@ const std::set<std::string> kScenarios = {"SCENARIO_K2D5", "SCENARIO_K2D6", "SCE
 const std::set<std::string> kFields = {"scenario", "chat_id",    "chatId",     "tools",       "message",
                                        "options",  "project_id", "kimiplusId", "kimiplus_id", "agentMode"};
 
+// What a server says by an HTTP status, before there is a stream.
+const std::set<std::string> kByStatus = {"expired",  "banned",   "forbidden", "not_found",
+                                         "http_429", "http_500", "html",      "captcha"};
+
 const json::value* Find(const json::value& value, const char* name) {
   return value.is_object() ? value.get_object().if_contains(name) : nullptr;
 }
@@ -43,6 +50,7 @@ struct Server::Call {
   HttpServerRequest& request;
   HttpResponder& responder;
   Token token;
+  MessageResponder* messages = nullptr;  // the responder, if it is a WebSocket's
 
   asio::awaitable<void> Send(int status, std::string type, std::string text) {
     HttpHeaders headers;
@@ -73,13 +81,22 @@ void Server::Reset() {
   files_.clear();
 }
 
+void Server::Plan(const std::string& account, Script script, int times) {
+  if (const std::string rotation = script.Text("rotation"); !rotation.empty()) {
+    absl::MutexLock lock(&mutex_);
+    strict_ = rotation == "strict";
+    return;
+  }
+  journal_.Plan(account, std::move(script), times);
+}
+
 std::string Server::NextId() {
   absl::MutexLock lock(&mutex_);
   return absl::StrCat("1a2b3c4d-0102-8abc-8000-", absl::Hex(++next_id_, absl::kZeroPad12));
 }
 
 asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& request, HttpResponder& responder) {
-  Call call{request, responder, {}};
+  Call call{request, responder, {}, nullptr};
   journal_.Count("requests");
   journal_.Count(path);
   if (request.headers.Get("user-agent").empty()) journal_.Violate("a request without User-Agent");
@@ -103,7 +120,11 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
     journal_.Refuse("version");
     co_await call.Json(400, ErrorObject("invalid_argument"));
   } else if (path == "/apiv2/kimi.gateway.chat.v1.ChatService/Chat") {
-    co_await Chat(call);
+    if (request.headers.Find("upgrade")) {
+      co_await ChatBySocket(call);
+    } else {
+      co_await Chat(call);
+    }
   } else if (path == "/apiv2/kimi.chat.v1.ChatService/DeleteChat") {
     co_await Delete(call);
   } else if (path == "/apiv2-files/file/upload") {
@@ -125,18 +146,29 @@ asio::awaitable<void> Server::Refresh(Call& call) {
   std::string sent = Text(body, "refreshToken");
   if (sent.empty()) sent = Text(body, "refresh_token");
   auto token = Read(sent);
-  const bool good = token && token->kind == "refresh" && token->expires > absl::ToUnixSeconds(absl::Now());
-  if (!good || journal_.Peek(token->account).fault() == "refresh_401") {
+  bool good = token && token->kind == "refresh" && token->expires > absl::ToUnixSeconds(absl::Now());
+  const std::string fault = good ? journal_.Peek(token->account).fault() : "";
+  if (good) {
+    absl::MutexLock lock(&mutex_);
+    int& newest = generation_[token->account];
+    good = fault != "refresh_401" && (!strict_ || token->generation >= newest);
+    newest = std::max(newest, token->generation);
+    if (good) token->generation = ++newest;
+  }
+  if (!good) {
     journal_.Refuse("refresh_token");
     co_await call.Json(401, ErrorObject("unauthenticated", "REASON_INVALID_AUTH_TOKEN"));
     co_return;
   }
   journal_.Count("refreshed");
-  {
-    absl::MutexLock lock(&mutex_);
-    int& newest = generation_[token->account];
-    newest = std::max(newest, token->generation) + 1;
-    token->generation = newest;
+  if (fault == "refresh_stall" || fault == "refresh_cut") {
+    journal_.Take(token->account, "");
+    if (fault == "refresh_stall") {
+      journal_.Count("stalled_refreshes");
+      co_await switchyard::Sleep(call.responder.scope(), absl::Seconds(600));
+    }
+    call.responder.Abort();
+    co_return;
   }
   Token access = *token;
   access.kind = "access";
@@ -146,14 +178,20 @@ asio::awaitable<void> Server::Refresh(Call& call) {
 }
 
 asio::awaitable<void> Server::Upload(Call& call) {
-  const std::string& body = call.request.body;
-  const absl::string_view type = call.request.headers.Get("content-type");
-  const size_t at = type.find("boundary=");
-  const std::string boundary = at == absl::string_view::npos ? "" : "--" + std::string(type.substr(at + 9));
-  if (boundary.empty() || !absl::StartsWith(body, boundary + "\r\n") || !absl::EndsWith(body, boundary + "--\r\n") ||
-      !absl::StrContains(body, "name=\"file\"; filename=\"")) {
-    journal_.Violate("an upload that is no form with one file");
+  std::string why;
+  const std::vector<FormPart> form = ReadForm(call.request, why);
+  if (why.empty() && (form.size() != 1 || form[0].name != "file" || !form[0].is_file)) why = "a form without one file";
+  if (why.empty()) why = FileFault(form[0]);
+  if (!why.empty()) {
+    journal_.Violate("upload: " + why);
     co_await call.Json(400, ErrorObject("invalid_argument"));
+    co_return;
+  }
+  const std::string fault = journal_.Peek(call.token.account).fault();
+  if (absl::StartsWith(fault, "upload_")) {
+    journal_.Take(call.token.account, "");
+    const bool quota = fault == "upload_quota";
+    co_await call.Json(quota ? 429 : 400, ErrorObject(quota ? "resource_exhausted" : "invalid_argument"));
     co_return;
   }
   const std::string id = "file-" + NextId();
@@ -161,7 +199,8 @@ asio::awaitable<void> Server::Upload(Call& call) {
     absl::MutexLock lock(&mutex_);
     files_[id] = call.token.account;
   }
-  const json::object reply{{"file", json::object{{"id", id}, {"type", "FILE_TYPE_IMAGE"}}}};
+  const json::object file{{"id", id}, {"type", IsImageType(form[0].type) ? "FILE_TYPE_IMAGE" : "FILE_TYPE_DOCUMENT"}};
+  const json::object reply{{"file", file}};
   co_await call.Json(200, reply);
 }
 
@@ -215,12 +254,49 @@ std::string Server::Misfit(const Call& call, const json::object& body, std::stri
   return why.empty() ? "" : "invalid_argument";
 }
 
+asio::awaitable<void> Server::ChatBySocket(Call& call) {
+  const std::string account = call.token.account;
+  if (!call.request.query.empty()) journal_.Violate("a handshake with a query");
+  const Script planned = journal_.Peek(account);
+  if (kByStatus.count(planned.fault()) != 0) {
+    journal_.Take(account, "");
+    co_await RefuseByScript(call, planned);
+    co_return;
+  }
+  HttpHeaders headers;
+  if (planned.Number("compress", 0) == 1) headers.Add("Connect-Content-Encoding", "gzip");
+  auto socket = co_await call.responder.Upgrade(std::move(headers));
+  if (!socket.ok()) {
+    journal_.Violate("a handshake that is none");
+    if (!call.responder.begun()) co_await call.Json(400, ErrorObject("invalid_argument"));
+    co_return;
+  }
+  journal_.Count("web_sockets");
+  auto message = co_await (*socket)->Read(call.responder.scope());
+  if (!message.ok() || !*message) {
+    journal_.Refuse("no_message");
+    co_return;
+  }
+  if (!(*message)->binary) journal_.Violate("a message that is text");
+  call.request.body = std::move((*message)->bytes);
+  MessageResponder messages(call.responder, **socket);
+  Call turn{call.request, messages, call.token, &messages};
+  co_await Turn(turn);
+  // Nothing but the one request is the client's to say.
+  message = co_await (*socket)->Read(call.responder.scope());
+  if (message.ok() && *message) journal_.Violate("a second message");
+}
+
 asio::awaitable<void> Server::Chat(Call& call) {
   if (!absl::StartsWith(call.request.headers.Get("content-type"), kStream)) {
     journal_.Violate("Chat: Content-Type");
     co_await call.Send(415, "", "");
     co_return;
   }
+  co_await Turn(call);
+}
+
+asio::awaitable<void> Server::Turn(Call& call) {
   const std::string& bytes = call.request.body;
   uint64_t length = 0;
   for (size_t i = 1; i < 5 && i < bytes.size(); ++i) length = length << 8 | static_cast<unsigned char>(bytes[i]);
@@ -245,9 +321,9 @@ asio::awaitable<void> Server::Chat(Call& call) {
   const bool refused = co_await RefuseByScript(call, script);
   if (refused) co_return;
   const std::string account = call.token.account;
-  if (journal_.Begin(account) > 1) {
+  if (journal_.Begin(account) > script.Number("streams", 1)) {
     journal_.End(account);
-    journal_.Violate("two streams on one account");
+    journal_.Violate("too many streams on one account");
     co_await call.EndFrame("resource_exhausted");
     co_return;
   }
@@ -264,6 +340,8 @@ asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
     co_await call.Json(200, reply);
   } else if (fault == "forbidden") {
     co_await call.Json(403, ErrorObject("permission_denied"));
+  } else if (fault == "not_found") {
+    co_await call.Json(404, ErrorObject("not_found"));
   } else if (fault == "rate") {
     co_await call.EndFrame("resource_exhausted", "REASON_SERVER_OVERLOADED_FOR_FREE_USER");
   } else if (fault == "quota") {
@@ -328,6 +406,11 @@ asio::awaitable<void> Server::Answer(Call& call, const Script& script, json::obj
   const std::vector<std::string> pieces = TextPieces(script, prompt);
   for (size_t i = 0; alive && i < pieces.size(); ++i) {
     alive = co_await out.BeforePiece(i);
+    if (call.messages != nullptr && out.Now("close", i)) {
+      co_await call.messages->Close(script.Number("code", switchyard::WebSocket::kNormalClose));
+      alive = false;
+      break;
+    }
     std::string piece;
     if (out.Now("garbage", i)) piece = Envelope("{}", 0x40);
     if (out.Now("not_json", i)) piece = Envelope("<html>");

@@ -14,6 +14,7 @@
 #include "boost/json/array.hpp"
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
+#include "tests/simulator/multipart.h"
 #include "tests/simulator/qwen/frames.h"
 #include "tests/simulator/stamp.h"
 
@@ -27,6 +28,10 @@ using switchyard::HttpServerRequest;
 
 namespace {
 
+constexpr char kUploadToken[] = "/dialog/uploadToken";
+constexpr char kDownloadLink[] = "/dialog/downloadLink";
+constexpr char kDownloadLinks[] = "/dialog/downloadLink/batch";
+constexpr char kSecurityResult[] = "/dialog/secResult/batch";
 constexpr char kTicket[] = "simtk*";
 constexpr char kRetired[] = "你正在使用较早版本，为了获得更好的对话体验，请升级至最新版。";
 constexpr char kThinkingModel[] = "Qwen3-Max-Thinking-Preview";
@@ -123,6 +128,8 @@ void Server::Reset() {
   journal_.Reset();
   absl::MutexLock lock(&mutex_);
   sessions_.clear();
+  leaves_.clear();
+  objects_.clear();
   request_ids_.clear();
   xsrf_.clear();
 }
@@ -160,8 +167,13 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   Call call{request, responder, path, "", {}};
   journal_.Count("requests");
   journal_.Count(path);
-  const bool known =
-      path == "/dialog/conversation" || path == "/dialog/session/delete" || path == "/dialog/session/list";
+  if (path == "/oss/") {
+    co_await Store(call);
+    co_return;
+  }
+  const bool known = path == "/dialog/conversation" || path == "/dialog/session/delete" ||
+                     path == "/dialog/session/list" || path == kUploadToken || path == kDownloadLink ||
+                     path == kDownloadLinks || path == kSecurityResult;
   const bool newer = path == "/api/v2/chat" || path == "/api/v1/session/delete/batch";
   if (!(known || newer) || request.method != "POST" || request.query.empty() == newer) {
     journal_.Violate(absl::StrCat("unknown call ", request.method, " ", path));
@@ -198,11 +210,141 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
     co_await Chat2(call);
   } else if (path == "/api/v1/session/delete/batch") {
     co_await DeleteBatch(call);
+  } else if (path == kUploadToken) {
+    co_await UploadToken(call);
+  } else if (path == kDownloadLink || path == kDownloadLinks) {
+    co_await Link(call);
+  } else if (path == kSecurityResult) {
+    co_await LookThrough(call);
   } else if (path == "/dialog/session/list") {
     co_await List(call);
   } else {
     co_await Delete(call);
   }
+}
+
+asio::awaitable<void> Server::UploadToken(Call& call) {
+  if (!call.body.empty()) journal_.Violate("uploadToken: a body that is not empty");
+  const std::string dir = "dialog/" + NextId() + "/";
+  {
+    absl::MutexLock lock(&mutex_);
+    leaves_[dir] = call.account;
+  }
+  json::object data{
+      {"accessId", "id-" + dir}, {"policy", "policy-" + dir}, {"signature", "signature-" + dir}, {"dir", dir}};
+  co_await call.Send(200, "application/json", Envelope(200, "", "", std::move(data)));
+}
+
+/// The object store: a house of its own, that knows leave and no cookie.
+asio::awaitable<void> Server::Store(Call& call) {
+  std::string why;
+  const std::vector<FormPart> form = ReadForm(call.request, why);
+  const char* const names[] = {"OSSAccessKeyId", "policy", "signature", "key", "dir", "success_action_status", "file"};
+  if (why.empty() && form.size() != std::size(names)) why = "the number of fields";
+  for (size_t i = 0; why.empty() && i < std::size(names); ++i) {
+    if (form[i].name != names[i] || form[i].is_file != (i + 1 == std::size(names))) why = names[i];
+  }
+  if (call.request.headers.Find("Cookie")) why = "a cookie that is none of its business";
+  if (call.request.headers.Get("X-Requested-With") != "XMLHttpRequest") why = "X-Requested-With";
+  if (why.empty()) why = FileFault(form.back());
+  if (why.empty()) {
+    const std::string& dir = form[4].bytes;
+    absl::MutexLock lock(&mutex_);
+    const auto leave = leaves_.find(dir);
+    if (leave == leaves_.end() || form[0].bytes != "id-" + dir || form[1].bytes != "policy-" + dir ||
+        form[2].bytes != "signature-" + dir || form[3].bytes != dir + form[6].filename || form[5].bytes != "200") {
+      why = "leave";
+    } else {
+      Object& object = objects_[form[3].bytes];
+      object.account = leave->second;
+      object.type = form[6].type;
+      object.size = static_cast<int64_t>(form[6].bytes.size());
+    }
+  }
+  if (!why.empty()) journal_.Violate("object store: " + why);
+  co_await call.Send(why.empty() ? 200 : 403, "application/xml", why.empty() ? "" : "<Error/>");
+}
+
+asio::awaitable<void> Server::Link(Call& call) {
+  const bool image = call.path == kDownloadLink;
+  std::string name = Text(call.body, "fileKey");
+  if (const json::value* names = call.body.if_contains("fileKeys");
+      !image && names != nullptr && names->is_array() && names->get_array().size() == 1)
+    name = names->get_array()[0].as_string().c_str();
+  const Script script = journal_.Peek(call.account);
+  const std::string url = "https://objects.example/" + NextId();
+  bool good = Text(call.body, "fileType") == (image ? "image" : "file");
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto object = objects_.find(Text(call.body, "dir") + name);
+    good = good && object != objects_.end() && object->second.account == call.account &&
+           IsImageType(object->second.type) == image;
+    if (good) {
+      object->second.url = url;
+      object->second.polls = script.Number("look_polls", 1);
+    }
+  }
+  if (!good) journal_.Violate(call.path + ": no such object");
+  json::object data;
+  if (image) {
+    data["url"] = good ? url : "";
+  } else {
+    json::object result;
+    result[good ? "url" : "errorMsg"] = good ? url : "no such object";
+    data["results"] = json::array{json::value(std::move(result))};
+  }
+  co_await call.Send(200, "application/json", Envelope(200, "", "", std::move(data)));
+}
+
+asio::awaitable<void> Server::LookThrough(Call& call) {
+  const json::value* urls = call.body.if_contains("urls");
+  const std::string url = urls != nullptr && urls->is_array() && urls->get_array().size() == 1
+                              ? std::string(urls->get_array()[0].as_string().c_str())
+                              : std::string();
+  const bool fails = journal_.Peek(call.account).Text("look") == "fail";
+  if (fails) journal_.Take(call.account, "");
+  bool known = false, end = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto& [key, object] : objects_) {
+      if (url.empty() || object.url != url || object.account != call.account) continue;
+      known = true;
+      end = --object.polls <= 0;
+      object.looked_through = end && !fails;
+    }
+  }
+  if (!known) journal_.Violate("a question about a document that does not exist");
+  json::object status;
+  status["status"] = fails ? 0 : 1;
+  status["errorMsg"] = fails ? "unsafe" : "";
+  json::object data;
+  data["pollEndFlag"] = end;
+  data["statusList"] = json::array{json::value(std::move(status))};
+  co_await call.Send(200, "application/json", Envelope(200, "", "", std::move(data)));
+}
+
+std::string Server::ObjectsFault(const Call& call) {
+  const json::array& contents = call.body.at("contents").as_array();
+  const json::value* params = call.body.if_contains("params");
+  if ((contents.size() > 1) != (params != nullptr)) return "params";
+  if (params != nullptr && (!params->is_object() || Text(params->get_object(), "fileUploadBatchId").size() != 36))
+    return "params.fileUploadBatchId";
+  absl::MutexLock lock(&mutex_);
+  for (size_t i = 1; i < contents.size(); ++i) {
+    const json::object* item = contents[i].if_object();
+    if (item == nullptr || Text(*item, "role") != "user") return "role";
+    const bool image = Text(*item, "contentType") == "image";
+    if (!image && Text(*item, "contentType") != "file") return "contentType";
+    bool good = false;
+    for (const auto& [key, object] : objects_) {
+      if (object.url != Text(*item, "content") || object.account != call.account) continue;
+      good = image ? IsImageType(object.type) && !item->contains("ext")
+                   : object.looked_through && item->contains("ext") &&
+                         item->at("ext") == json::value(json::object{{"fileSize", object.size}});
+    }
+    if (!good) return "an object that is not there or not as it is described";
+  }
+  return "";
 }
 
 asio::awaitable<void> Server::List(Call& call) {
@@ -300,7 +442,9 @@ asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
 }
 
 asio::awaitable<void> Server::Converse(Call& call) {
-  if (const std::string fault = BodyFault(call.body); !fault.empty()) {
+  std::string fault = BodyFault(call.body);
+  if (fault.empty()) fault = ObjectsFault(call);
+  if (!fault.empty()) {
     journal_.Violate("conversation: " + fault);
     co_await call.Send(400, "application/json", Envelope(400, "BAD_REQUEST", fault));
     co_return;
@@ -308,6 +452,7 @@ asio::awaitable<void> Server::Converse(Call& call) {
   const std::string prompt = Text(call.body.at("contents").as_array()[0].as_object(), "content");
   json::object record{{"prompt", prompt}, {"dialect", "a"}};
   for (const char* name : {"model", "sessionId", "parentMsgId"}) record[name] = Text(call.body, name);
+  record["contents"] = call.body.at("contents").as_array().size();
   journal_.Record(json::value(std::move(record)));
   const Script script = journal_.Take(call.account, prompt);
   const bool refused = co_await RefuseByScript(call, script);

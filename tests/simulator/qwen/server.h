@@ -11,6 +11,9 @@
 // (NOT_LOGIN), retired (the call to upgrade); before it: ticket (401), http_401, http_403, http_429, http_500, html,
 // captcha, captcha_html, redirect, not_json, gateway (404, as the newer call's gateway has it).
 //
+// Uploads, by plan alone: look_polls=N (questions until a document has been looked through; 1), look=fail (and
+// refused).
+//
 // Thread-safe.
 #pragma once
 
@@ -45,6 +48,14 @@ class Server final : public Platform {
     std::string account;
     std::string last;  // message
   };
+  struct Object {
+    std::string account;
+    std::string type;  // of the file; empty until it has been put there
+    int64_t size = 0;
+    std::string url = {};  // once it was asked for
+    int polls = 0;         // left
+    bool looked_through = false;
+  };
   struct Call;
 
   boost::asio::awaitable<void> Converse(Call& call);
@@ -53,6 +64,11 @@ class Server final : public Platform {
   boost::asio::awaitable<void> DeleteBatch(Call& call);
   boost::asio::awaitable<void> List(Call& call);
   boost::asio::awaitable<void> Delete(Call& call);
+  boost::asio::awaitable<void> UploadToken(Call& call);
+  boost::asio::awaitable<void> Store(Call& call);
+  boost::asio::awaitable<void> Link(Call& call);
+  boost::asio::awaitable<void> LookThrough(Call& call);
+  std::string ObjectsFault(const Call& call);
   boost::asio::awaitable<bool> RefuseByScript(Call& call, const Script& script);
   boost::asio::awaitable<void> Stream(Call& call, const Script& script, std::string session, std::string message,
                                       std::string prompt);
@@ -64,6 +80,8 @@ class Server final : public Platform {
   Journal journal_;
   mutable absl::Mutex mutex_;
   std::map<std::string, Session> sessions_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> leaves_ ABSL_GUARDED_BY(mutex_);  // folder -> account
+  std::map<std::string, Object> objects_ ABSL_GUARDED_BY(mutex_);      // by folder and name
   std::set<std::string> request_ids_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> xsrf_ ABSL_GUARDED_BY(mutex_);  // by account, once it was replaced
   int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;

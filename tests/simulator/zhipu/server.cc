@@ -12,6 +12,7 @@
 #include "boost/json/parse.hpp"
 #include "boost/json/serialize.hpp"
 #include "services/common/async/sleep.h"
+#include "tests/simulator/multipart.h"
 #include "tests/simulator/zhipu/tokens.h"
 
 namespace simulator::zhipu {
@@ -30,6 +31,7 @@ constexpr char kStream[] = "/chatglm/backend-api/assistant/stream";
 constexpr char kStop[] = "/chatglm/mainchat-api/stream/stop_stream";
 constexpr char kBulkDelete[] = "/chatglm/mainchat-api/conversation/bulk_delete";
 constexpr char kOldDelete[] = "/chatglm/backend-api/assistant/conversation/delete";
+constexpr char kUpload[] = "/chatglm/productivity-api/file/chat_upload";
 constexpr int64_t kFarFuture = 4000000000;
 
 std::string Text(const json::object& object, const char* name) {
@@ -83,6 +85,7 @@ void Server::Reset() {
   journal_.Reset();
   absl::MutexLock lock(&mutex_);
   conversations_.clear();
+  files_.clear();
   stopped_.clear();
 }
 
@@ -156,8 +159,8 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   Call call{request, responder, path, {}, {}};
   journal_.Count(path);
   const bool get = path == kUserInfo;
-  const bool known =
-      get || path == kExchange || path == kStream || path == kStop || path == kBulkDelete || path == kOldDelete;
+  const bool known = get || path == kExchange || path == kStream || path == kStop || path == kBulkDelete ||
+                     path == kOldDelete || path == kUpload;
   if (!known || (request.method == "GET") != get) {
     journal_.Violate(absl::StrCat("unknown call ", request.method, " ", path));
     co_await call.Json(404, Envelope(404, "not found"));
@@ -165,7 +168,7 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
   }
   const bool good = co_await CheckRequest(call);
   if (!good) co_return;
-  if (!get && !(path == kExchange && request.body.empty())) {
+  if (!get && path != kUpload && !(path == kExchange && request.body.empty())) {
     json::error_code error;
     json::value body = json::parse(request.body, error);
     if (error || !body.is_object()) {
@@ -181,6 +184,8 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
     co_await UserInfo(call);
   } else if (path == kStream) {
     co_await Stream(call);
+  } else if (path == kUpload) {
+    co_await Upload(call);
   } else if (path == kStop) {
     co_await Stop(call);
   } else {
@@ -246,6 +251,72 @@ asio::awaitable<void> Server::UserInfo(Call& call) {
   json::object user{{"_id", call.token.uid}, {"nickname", "Tester"}, {"phone", "138****0000"},
                     {"email", ""},           {"is_guest", false},    {"block_info", std::move(block)}};
   co_await call.Json(200, Envelope(0, "success", std::move(user)));
+}
+
+asio::awaitable<void> Server::Upload(Call& call) {
+  std::string why;
+  const std::vector<FormPart> form = ReadForm(call.request, why);
+  if (why.empty() && (form.size() != 3 || form[0].name != "file" || !form[0].is_file || form[1].name != "from" ||
+                      form[1].bytes != "chat" || form[2].name != "assistant_id" || form[2].bytes.size() != 24))
+    why = "a form without file, from and assistant_id";
+  if (why.empty()) why = FileFault(form[0]);
+  const bool planned = journal_.Peek(call.token.uid).fault() == "upload";
+  if (planned) journal_.Take(call.token.uid, "");
+  if (!why.empty()) journal_.Violate("upload: " + why);
+  if (planned || !why.empty()) {
+    co_await call.Json(200, Envelope(50003, "the file cannot be used"));
+    co_return;
+  }
+  File file;
+  file.uid = call.token.uid;
+  file.assistant = form[2].bytes;
+  file.name = form[0].filename;
+  file.size = static_cast<int64_t>(form[0].bytes.size());
+  file.image = IsImageType(form[0].type);
+  const std::string id = NextId();
+  file.url = "https://t1.chatglm.example/file/" + id;
+  json::object result{{"file_id", id}, {"file_url", file.url}, {"file_name", file.name}, {"file_size", file.size}};
+  bool list = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    list = files_.size() % 2 != 0;
+    files_[id] = std::move(file);
+  }
+  journal_.Count("uploads");
+  json::value reply = std::move(result);
+  if (list) reply = json::array{std::move(reply)};
+  co_await call.Json(200, Envelope(0, "success", std::move(reply)));
+}
+
+std::string Server::FilesFault(const Call& call, const json::array& content) {
+  absl::MutexLock lock(&mutex_);
+  for (size_t i = 1; i < content.size(); ++i) {
+    if (!content[i].is_object()) return "block";
+    const json::object& block = content[i].get_object();
+    const std::string type = Text(block, "type");
+    const json::value* list = block.if_contains(type);
+    const bool image = type == "image";
+    if ((!image && type != "file") || list == nullptr || !list->is_array() || list->get_array().empty()) return "block";
+    int64_t order = 0;
+    for (const json::value& one : list->get_array()) {
+      if (!one.is_object()) return "file";
+      const json::object& entry = one.get_object();
+      const auto known = files_.find(Text(entry, "file_id"));
+      if (known == files_.end() || known->second.uid != call.token.uid ||
+          known->second.assistant != Text(call.body, "assistant_id") || known->second.image != image)
+        return "a file that was not uploaded";
+      const json::value* size = entry.if_contains("file_size");
+      if (Text(entry, "file_name") != known->second.name || size == nullptr || *size != known->second.size ||
+          Text(entry, image ? "image_url" : "file_url") != known->second.url)
+        return "a file that is not described as it was uploaded";
+      if (!image) continue;
+      for (const char* name : {"width", "height"}) {
+        if (!entry.contains(name) || !entry.at(name).is_int64() || entry.at(name).get_int64() < 1) return name;
+      }
+      if (!entry.contains("order") || entry.at("order").to_number<int64_t>() != order++) return "order";
+    }
+  }
+  return "";
 }
 
 asio::awaitable<void> Server::Stop(Call& call) {
@@ -348,6 +419,7 @@ asio::awaitable<bool> Server::RefuseByScript(Call& call, const Script& script) {
 
 asio::awaitable<void> Server::Stream(Call& call) {
   std::string misfit = Misfit(call.body);
+  if (misfit.empty()) misfit = FilesFault(call, call.body.at("messages").as_array()[0].at("content").as_array());
   if (!absl::StrContains(call.Header("Accept"), "text/event-stream")) misfit = "Accept";
   if (!misfit.empty()) {
     journal_.Violate("stream: " + misfit);
@@ -361,6 +433,7 @@ asio::awaitable<void> Server::Stream(Call& call) {
   json::object record{{"prompt", prompt}, {"assistant_id", assistant}, {"conversation_id", named}};
   for (const char* name : {"chat_mode", "selected_model", "reasoning_effort", "is_networking"})
     record[name] = meta.contains(name) ? meta.at(name) : json::value(nullptr);
+  record["blocks"] = content.size();
   journal_.Record(std::move(record));
   Script script = journal_.Take(call.token.uid, prompt);
   const bool refused = co_await RefuseByScript(call, script);

@@ -10,6 +10,8 @@
 // refresh_cut (the token is replaced, and the reply never comes), refresh_hold (it is replaced, and the reply comes
 // when a plan says release=1).
 //
+// Uploads are answered by an object and by a list in turn; fault=upload, by plan alone, refuses one.
+//
 // By plan, for all that follows: rotation=off|lenient|strict (whether an exchange replaces the refresh token, and
 // whether that kills the old one), access_s=N (life of access tokens), delete=404 (the newer call is not there).
 //
@@ -49,6 +51,11 @@ class Server final : public Platform {
   struct Conversation {
     std::string uid, assistant;
   };
+  struct File {
+    std::string uid, assistant, name, url;
+    int64_t size = 0;
+    bool image = false;
+  };
 
   boost::asio::awaitable<void> Exchange(Call& call);
   boost::asio::awaitable<void> UserInfo(Call& call);
@@ -56,12 +63,15 @@ class Server final : public Platform {
   boost::asio::awaitable<void> Answer(switchyard::HttpResponder& responder, Script script, std::string conversation,
                                       std::string prompt, bool thinking, bool search);
   boost::asio::awaitable<void> Stop(Call& call);
+  boost::asio::awaitable<void> Upload(Call& call);
   boost::asio::awaitable<void> Delete(Call& call);
   boost::asio::awaitable<bool> RefuseByScript(Call& call, const Script& script);
   boost::asio::awaitable<bool> CheckRequest(Call& call);
   /// "" or the member that is not as it should be.
   static std::string Misfit(const boost::json::object& body);
   bool Released();
+  /// The same of the blocks behind the text.
+  std::string FilesFault(const Call& call, const boost::json::array& content);
   std::string NextId();
   bool Stopped(const std::string& part);
 
@@ -74,6 +84,7 @@ class Server final : public Platform {
   int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<std::string, int64_t> generations_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Conversation> conversations_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, File> files_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> nonces_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> stopped_ ABSL_GUARDED_BY(mutex_);
 };

@@ -145,6 +145,39 @@ TEST_F(HttpClientTest, WhatIsSentIsWhatWasAskedFor) {
   EXPECT_TRUE(absl::EndsWith(sent, "\r\n\r\nbody"));
 }
 
+TEST_F(HttpClientTest, ALargeBodyArrivesWholeAlsoOnAKeptConnection) {
+  UpstreamDouble upstream([](Peer& peer) {
+    while (!peer.ReadRequest().empty()) peer.Send("HTTP/1.1 204 No Content\r\n\r\n");
+  });
+  HttpClient& client = Client();
+  const std::string body(3 * 1024 * 1024 + 7, 'b');
+  for (int i = 0; i < 2; ++i) {
+    HttpRequest request{.method = "POST", .url = upstream.url("/x"), .body = body};
+    EXPECT_EQ(Fetch(client, std::move(request)).status, 204);
+  }
+  EXPECT_EQ(upstream.connections(), 1);
+  ASSERT_EQ(upstream.requests().size(), 2u);
+  for (const std::string& sent : upstream.requests()) EXPECT_TRUE(absl::EndsWith(sent, "\r\n\r\n" + body));
+}
+
+TEST_F(HttpClientTest, AnAddressThatIsGivenIsTheOneAndIsNotKept) {
+  UpstreamDouble upstream([](Peer& peer) {
+    while (!peer.ReadRequest().empty()) peer.Send("HTTP/1.1 204 No Content\r\n\r\n");
+  });
+  HttpClient& client = Client();
+  for (int i = 0; i < 2; ++i) {
+    HttpRequest request;
+    request.url = absl::StrCat("http://nowhere.invalid:", upstream.port(), "/x");
+    request.addresses = {"127.0.0.1"};
+    EXPECT_EQ(Fetch(client, std::move(request)).status, 204);
+  }
+  EXPECT_EQ(upstream.connections(), 2);
+  HttpRequest request;
+  request.url = upstream.url("/x");
+  request.addresses = {"localhost"};
+  EXPECT_EQ(Fetch(client, std::move(request)).error.code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(HttpClientTest, ABodyThatEndsEarlyIsBroken) {
   for (const char* answer : {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
                              "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",

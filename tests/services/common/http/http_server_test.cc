@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <iostream>
 #include <stdexcept>
 
 #include "absl/strings/match.h"
@@ -23,6 +24,13 @@ class HttpServerTest : public ::testing::Test {
   HttpServerTest() {
     HttpServerOptions options;
     options.max_body_bytes = 1000;
+    options.body_limit = absl::Milliseconds(200);
+    options.min_body_bytes_per_second = 100000;
+    options.check_header = [](const HttpServerRequest& request) -> std::optional<HttpRefusal> {
+      EXPECT_EQ(request.body, "");
+      if (request.path != "/refused") return std::nullopt;
+      return HttpRefusal{418, {{"Why", "header"}}, "refused"};
+    };
     auto server = HttpServer::Listen(runtime_, options, [this](HttpServerRequest& request, HttpResponder& responder) {
       return Serve(request, responder);
     });
@@ -127,6 +135,59 @@ TEST_F(HttpServerTest, LimitsAreKept) {
   chunked.Send(absl::StrCat("POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n",
                             std::string(4096, 'a'), "\r\n0\r\n\r\n"));
   EXPECT_EQ(chunked.Read().status, 413);
+}
+
+TEST_F(HttpServerTest, WhatIsRefusedByItsHeaderIsRefusedBeforeItsBody) {
+  // A gigabyte that is declared and never sent; once with a client that asks first, and once in chunks.
+  for (const char* framing : {"Content-Length: 1000000000", "Content-Length: 1000000000\r\nExpect: 100-continue",
+                              "Transfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nExpect: 100-continue"}) {
+    HttpProbe probe(port());
+    const absl::Time start = absl::Now();
+    probe.Send(absl::StrCat("POST /refused HTTP/1.1\r\nHost: x\r\n", framing, "\r\n\r\n"));
+    const HttpReply reply = probe.Read();
+    std::cout << "refused before the body (" << framing << "): " << absl::Now() - start << "\n";
+    EXPECT_EQ(reply.status, 418) << framing;
+    EXPECT_EQ(reply.headers.at("connection"), "close");
+    EXPECT_FALSE(probe.ReadUntil("more"));
+    EXPECT_TRUE(probe.closed()) << framing;
+  }
+  EXPECT_EQ(served_, 0);
+}
+
+TEST_F(HttpServerTest, ABodyThatIsDeclaredTooLargeIsRefusedBeforeItIsSent) {
+  for (const char* expect : {"", "Expect: 100-continue\r\n"}) {
+    HttpProbe probe(port());
+    const absl::Time start = absl::Now();
+    probe.Send(absl::StrCat("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n", expect, "\r\n"));
+    EXPECT_EQ(probe.Read().status, 413);
+    std::cout << "413 without a byte of the body: " << absl::Now() - start << "\n";
+  }
+}
+
+TEST_F(HttpServerTest, ARefusalWithoutABodyKeepsTheConnection) {
+  HttpProbe probe(port());
+  probe.Send("GET /refused HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(probe.ReadUntil("GET /next "));
+  EXPECT_TRUE(absl::StartsWith(probe.raw(), "HTTP/1.1 418 "));
+}
+
+TEST_F(HttpServerTest, OtherExpectationsAreRefused) {
+  EXPECT_EQ(Fetch(port(), "POST", "/x", "hi", {{"Expect", "a-miracle"}}).status, 417);
+  EXPECT_EQ(Fetch(port(), "POST", "/x", "hi", {{"Expect", "100-Continue"}}).status, 200);
+}
+
+// Each byte comes well within the idle limit; all of them together come too slowly.
+TEST_F(HttpServerTest, ABodyThatDripsIsGivenUp) {
+  HttpProbe probe(port());
+  probe.Send("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+  int sent = 0;
+  EXPECT_TRUE(Eventually([&] {
+    if (probe.Readable()) return true;
+    if (++sent < 1000) probe.Send("x");
+    return false;
+  }));
+  EXPECT_EQ(probe.Read().status, 408);
+  EXPECT_LT(sent, 1000);
 }
 
 TEST_F(HttpServerTest, EveryAmbiguousFramingIsRefused) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "services/common/http/http_path.h"
+#include "services/common/http/multipart.h"
 #include "services/common/http/retry_after.h"
 
 namespace switchyard {
@@ -28,6 +29,19 @@ TEST(Target, IsNormalisedOnce) {
   EXPECT_EQ(path("http://localhost:8000/v1/models"), "/v1/models?");
   EXPECT_EQ(path("/%252e%252e/x"), "/%2e%2e/x?");
   for (const char* bad : {"", "v1", "/%", "/%zz", "/%00"}) EXPECT_EQ(path(bad), "refused") << bad;
+}
+
+TEST(MultipartForm, KeepsItsOrderAndEscapesNames) {
+  MultipartForm form("b0undary");
+  form.AddField("dir", "a/b");
+  form.AddFile("file", "a\"b\r\n.png", "image/png", std::string("\0\r\n--", 5));
+  EXPECT_EQ(form.content_type(), "multipart/form-data; boundary=b0undary");
+  const std::string expected =
+      "--b0undary\r\nContent-Disposition: form-data; name=\"dir\"\r\n\r\na/b\r\n"
+      "--b0undary\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a%22b%0D%0A.png\"\r\n"
+      "Content-Type: image/png\r\n\r\n" +
+      std::string("\0\r\n--", 5) + "\r\n--b0undary--\r\n";
+  EXPECT_EQ(std::move(form).Finish(), expected);
 }
 
 }  // namespace

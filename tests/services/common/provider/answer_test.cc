@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/status/reason.h"
 
@@ -119,6 +124,152 @@ TEST(AnswerFilter, CitationsMoveWithInjectedReasoning) {
             "<think:né>x[11-11]{1}");
   EXPECT_EQ(Filtered({.format = ReasoningFormat::REASONING_FORMAT_SEPARATE}, {Reasoning("né"), Text("x"), citation}),
             "(né)x[1-1]{1}");
+}
+
+/// One answer in pieces: what came out, and the usage.
+std::pair<std::string, std::string> InPieces(const AnswerFilter::Options& options, const std::string& reasoning,
+                                             const std::vector<std::string>& pieces) {
+  AnswerFilter filter(options);
+  Events out;
+  if (!reasoning.empty()) filter.Feed(Reasoning(reasoning), out);
+  for (const std::string& piece : pieces) filter.Feed(Text(piece), out);
+  filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out);
+  std::string usage;
+  for (const ChatEvent& event : out) {
+    if (event.has_usage()) usage = event.usage().ShortDebugString();
+  }
+  return {Show(out), usage};
+}
+
+/// Random texts of few characters of one to four bytes, so that stop sequences overlap each other and themselves.
+class RandomTexts {
+ public:
+  std::vector<std::string> CodePoints(size_t most) {
+    static const std::vector<std::string> kAlphabet = {"a", "b", "\n", " ", "é", "中", "文", "😀"};
+    std::vector<std::string> text(1 + random_() % most);
+    for (std::string& c : text) c = kAlphabet[random_() % kAlphabet.size()];
+    return text;
+  }
+  static std::string Join(const std::vector<std::string>& code_points, size_t from, size_t to) {
+    std::string text;
+    for (size_t i = from; i < to; ++i) text += code_points[i];
+    return text;
+  }
+  std::string Text(size_t most) {
+    const auto text = CodePoints(most);
+    return Join(text, 0, text.size());
+  }
+  size_t Below(size_t n) { return random_() % n; }
+
+ private:
+  std::mt19937 random_{20260101};
+};
+
+/// Looks for stop sequences the slow way: a code point at a time.
+std::string Stopped(const std::vector<std::string>& code_points, const std::vector<std::string>& stops) {
+  std::string seen;
+  for (const std::string& c : code_points) {
+    seen += c;
+    size_t longest = 0;
+    for (const std::string& stop : stops) {
+      if (absl::EndsWith(seen, stop)) longest = std::max(longest, stop.size());
+    }
+    if (longest > 0) return seen.substr(0, seen.size() - longest);
+  }
+  return seen;
+}
+
+TEST(AnswerFilter, StopSequencesDoNotDependOnThePieces) {
+  RandomTexts random;
+  int stopped = 0;
+  for (int round = 0; round < 2000; ++round) {
+    const auto text = random.CodePoints(16);
+    AnswerFilter::Options options;
+    for (size_t n = 1 + random.Below(4); n > 0; --n) options.stop.push_back(random.Text(4));
+    const std::string expected = Stopped(text, options.stop);
+    stopped += expected.size() < RandomTexts::Join(text, 0, text.size()).size();
+    const auto whole = InPieces(options, "", {RandomTexts::Join(text, 0, text.size())});
+    ASSERT_EQ(whole.first, expected + "{1}");
+    for (size_t at = 0; at <= text.size(); ++at) {
+      const auto pieces =
+          InPieces(options, "", {RandomTexts::Join(text, 0, at), RandomTexts::Join(text, at, text.size())});
+      ASSERT_EQ(pieces, whole) << at << " of " << RandomTexts::Join(text, 0, text.size());
+    }
+    ASSERT_EQ(InPieces(options, "", text), whole);
+  }
+  EXPECT_GT(stopped, 500);
+}
+
+TEST(AnswerFilter, TokenLimitsDoNotDependOnThePieces) {
+  RandomTexts random;
+  for (int round = 0; round < 2000; ++round) {
+    const auto text = random.CodePoints(24);
+    AnswerFilter::Options options{.format = ReasoningFormat::REASONING_FORMAT_SEPARATE};
+    options.max_output_tokens = 1 + random.Below(8);
+    if (random.Below(2) == 0) options.stop.push_back(random.Text(3));
+    const std::string reasoning = random.Below(2) == 0 ? "" : "thought about at some length";
+    const auto whole = InPieces(options, reasoning, {RandomTexts::Join(text, 0, text.size())});
+    ASSERT_EQ(InPieces(options, reasoning, text), whole);
+    const std::string wanted = Stopped(text, options.stop);
+    TokenEstimate none;
+    const size_t fits = none.BytesWithin(wanted, *options.max_output_tokens);
+    const std::string shown = reasoning.empty() ? "" : "(" + reasoning + ")";
+    ASSERT_EQ(whole.first, absl::StrCat(shown, wanted.substr(0, fits), fits < wanted.size() ? "{2}" : "{1}"));
+  }
+}
+
+TEST(AnswerFilter, WhatTheLimitLetsThroughIsWhatUsageCounts) {
+  for (const int64_t limit : {1, 3, 10, 40}) {
+    AnswerFilter filter({.format = ReasoningFormat::REASONING_FORMAT_THINK, .max_output_tokens = limit});
+    Events out;
+    filter.Feed(Reasoning("Let me think about the colours."), out);
+    for (int i = 0; i < 30; ++i) filter.Feed(Text("红色 and green, "), out);
+    filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out);
+    for (const ChatEvent& event : out) {
+      if (!event.has_usage()) continue;
+      EXPECT_EQ(event.usage().reasoning_tokens(), EstimateTokens("Let me think about the colours."));
+      const int64_t text = event.usage().completion_tokens() - event.usage().reasoning_tokens();
+      EXPECT_LE(text, limit);
+      EXPECT_GE(text, limit - 1);
+    }
+    EXPECT_EQ(filter.over(), FinishReason::FINISH_REASON_LENGTH);
+  }
+}
+
+TEST(AnswerFilter, TheMarksOfReasoningNeverStopAnAnswer) {
+  for (const auto format : {ReasoningFormat::REASONING_FORMAT_THINK, ReasoningFormat::REASONING_FORMAT_TAGS}) {
+    const std::string open = format == ReasoningFormat::REASONING_FORMAT_TAGS ? "<think>" : "<think:";
+    const std::string close = format == ReasoningFormat::REASONING_FORMAT_TAGS ? "</think>" : ">";
+    for (const std::string& stop : {open, close, std::string("think"), std::string("<"), std::string(">x")}) {
+      const AnswerFilter::Options options{.format = format, .stop = {stop}};
+      EXPECT_EQ(InPieces(options, "Hmm.", {"xy", "z"}).first, open + "Hmm." + close + "xyz{1}") << stop;
+      EXPECT_EQ(InPieces(options, "Hmm.", {"xy" + stop + "z"}).first, open + "Hmm." + close + "xy{1}") << stop;
+    }
+  }
+}
+
+TEST(AnswerFilter, AnotherAnswerInPlaceOfTheFirst) {
+  AnswerFilter filter({.format = ReasoningFormat::REASONING_FORMAT_SEPARATE, .stop = {"."}});
+  Events first;
+  ChatEvent measured;
+  measured.mutable_usage()->set_total_tokens(1000);
+  filter.Feed(Reasoning("one two"), first);
+  filter.Feed(Text("wrong."), first);
+  filter.Feed(measured, first);
+  filter.StartOver();
+  EXPECT_FALSE(filter.over());
+  EXPECT_FALSE(filter.has_answer());
+  Events out;
+  filter.Feed(measured, out);
+  filter.Feed(Text("right. And more"), out);
+  filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out);
+  EXPECT_EQ(Show(out), "right{1}");
+  for (const ChatEvent& event : out) {
+    if (!event.has_usage()) continue;
+    EXPECT_EQ(event.usage().source(), chat::v1::Usage::SOURCE_ESTIMATED);
+    EXPECT_EQ(event.usage().reasoning_tokens(), 2);
+    EXPECT_EQ(event.usage().completion_tokens(), 3);
+  }
 }
 
 chat::v1::Usage UsageOf(std::vector<ChatEvent> in, std::vector<std::string> stop = {}) {

@@ -7,7 +7,6 @@
 
 #include "services/common/catalogue/catalogue.h"
 #include "services/common/provider/retry_budget.h"
-#include "services/common/provider/tokens.h"
 #include "services/common/status/reason.h"
 
 namespace switchyard {
@@ -41,10 +40,22 @@ TEST(Validate, NamesTheField) {
       {"messages", [](ChatRequest& r) { r.clear_messages(); }},
       {"messages", [](ChatRequest& r) { r.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM); }},
       {"messages", [](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->set_text(""); }},
+      {"messages", [](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->set_text(std::string(2, '\0')); }},
       {"messages[0].role", [](ChatRequest& r) { r.mutable_messages(0)->clear_role(); }},
       {"messages[0].content", [](ChatRequest& r) { r.mutable_messages(0)->clear_parts(); }},
       {"messages[0].content[1]",
        [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_image()->set_url("https://x"); },
+       Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"messages[0].content[1].file.file_id",
+       [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_file()->set_file_id("file-1"); },
+       Reason::REASON_UNSUPPORTED_PARAMETER},
+      {"messages[0].content[1].file.file_data",
+       [](ChatRequest& r) { r.mutable_messages(0)->add_parts()->mutable_file()->set_filename("x"); }},
+      {"messages[0].content[1]",
+       [](ChatRequest& r) {
+         r.mutable_messages(0)->add_parts()->mutable_file()->set_data("x");
+         r.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM);
+       },
        Reason::REASON_UNSUPPORTED_PARAMETER},
       {"temperature", [](ChatRequest& r) { r.mutable_sampling()->set_temperature(2.1); }},
       {"temperature",
@@ -58,9 +69,6 @@ TEST(Validate, NamesTheField) {
        }},
       {"stop", [](ChatRequest& r) { r.add_stop(""); }},
       {"max_completion_tokens", [](ChatRequest& r) { r.set_max_output_tokens(0); }},
-      {"response_format",
-       [](ChatRequest& r) { r.mutable_response_format()->set_kind(chat::v1::ResponseFormat::KIND_JSON_OBJECT); },
-       Reason::REASON_UNSUPPORTED_PARAMETER},
       {"logprobs", [](ChatRequest& r) { r.add_unsupported()->set_field("logprobs"); },
        Reason::REASON_UNSUPPORTED_PARAMETER},
   };
@@ -176,11 +184,17 @@ TEST(Validate, ToolsTheirChoiceAndTheirHistory) {
                 AddCall(r, "c", "no_longer_given", "");
                 AddResult(r, "c");
               }).ok());
-  // What the platform alone remembers can be answered, once.
+  // What the platform alone remembers can be answered, once; nothing else need be said.
   EXPECT_TRUE(Check([](ChatRequest& r) {
                 r.set_conversation_id("kept");
+                r.clear_messages();
                 AddResult(r, "c");
               }).ok());
+  EXPECT_FALSE(Check([](ChatRequest& r) {
+                 r.set_conversation_id("kept");
+                 AddResult(r, "c");
+                 AddResult(r, "c");
+               }).ok());
 }
 
 TEST(ResolveModel, ByExactIdAlone) {
@@ -202,18 +216,6 @@ TEST(ResolveModel, ByExactIdAlone) {
   EXPECT_TRUE(FindModel("deepseek-v4-pro-search")->web_search);
 }
 
-TEST(Tokens, GrowWithTheTextAndDoNotDependOnPieces) {
-  const std::string text = "Hello, world! 123456 你好世界 antidisestablishmentarianism";
-  for (size_t at = 0; at <= 20; ++at) {
-    TokenEstimate estimate;
-    estimate.Add(text.substr(0, at));
-    estimate.Add(text.substr(at));
-    EXPECT_EQ(estimate.tokens(), EstimateTokens(text)) << at;
-  }
-  EXPECT_EQ(EstimateTokens(""), 0);
-  EXPECT_EQ(EstimateTokens("你好世界"), 3);
-}
-
 TEST(RetryBudget, IsATenthOfTheRequests) {
   RetryBudget budget;
   int taken = 0;
@@ -231,9 +233,14 @@ TEST(Validate, ImagesWhereTheModelTakesThem) {
   ChatRequest request = Good();
   request.mutable_messages(0)->mutable_parts(0)->mutable_image()->set_data("x");
   EXPECT_TRUE(ValidateRequest(request, *FindModel("kimi-vision"), false).ok());
-  EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
+  EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi-k1.5"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
   request.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM);
   EXPECT_EQ(ReasonOf(ValidateRequest(request, *FindModel("kimi-vision"), false)), Reason::REASON_UNSUPPORTED_PARAMETER);
+}
+
+TEST(Validate, AFileAloneIsAQuestion) {
+  EXPECT_TRUE(
+      Check([](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->mutable_file()->set_data("x"); }).ok());
 }
 
 TEST(Catalogue, EveryNamedIdIsThereOnce) {

@@ -63,6 +63,22 @@ TEST(ToolCallParser, TextGoesOutUpToWhatCouldOpenACall) {
   EXPECT_TRUE(parser.over());
 }
 
+TEST(ToolCallParser, AFenceIsHeldBackOnlyWhileItCanBeTheWholeAnswer) {
+  ToolCallParser parser(Tools());
+  const auto feed = [&parser](const std::string& text) {
+    ToolCallParser::Pieces pieces;
+    parser.Feed(text, pieces);
+    return Show(pieces);
+  };
+  const std::string fence = "```\n<tool_call>{\"name\":\"get_time\",\"arguments\":{}}</tool_call>\n```\n";
+  EXPECT_EQ(feed(fence + "\n"), "");
+  EXPECT_EQ(feed("So"), fence + "\nSo");
+  ToolCallParser other(Tools());
+  ToolCallParser::Pieces pieces;
+  other.Feed("```c++\nint", pieces);
+  EXPECT_EQ(Show(pieces), "```c++\nint");
+}
+
 TEST(ToolCallParser, TheOneCallThatMayComeEndsTheAnswer) {
   ToolCallParser parser(Tools("single"));
   ToolCallParser::Pieces pieces;
