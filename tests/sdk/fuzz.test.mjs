@@ -77,7 +77,9 @@ function send(agent, route, body) {
 function fault({ status, type, text }, route, body) {
   if (status === 200 && type.startsWith("text/event-stream")) {
     const ended = route === "/v1/responses" ? /"type":"response\.(completed|incomplete)"/ : route === "/v1/messages" ? /"type":"message_stop"/ : /data: \[DONE\]\n\n$/;
-    return ended.test(text) || mayFail(text, body) ? "" : "the stream does not end as it should";
+    // Of several prompts one may be refused when another is already answered.
+    const refused = /^(event: error\n)?data: .*"(type":"invalid_request_error|code":"invalid_request)".*\n\n$/.test(text.slice(text.slice(0, -2).lastIndexOf("\n\n") + 2));
+    return ended.test(text) || refused || mayFail(text, body) ? "" : "the stream does not end as it should";
   }
   if (!isJson(Buffer.from(text))) return `status ${status}, and no JSON`;
   const answer = JSON.parse(text);

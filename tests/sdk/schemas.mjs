@@ -21,6 +21,8 @@ export const extensions = {
     refusal: { type: ["string", "null"] },
     annotations: { type: "array", items: { $ref: "#/definitions/Annotation" } },
   },
+  // Without it the SDK raises an error that says nothing.
+  ResponseErrorEvent: { error: { $ref: "#/definitions/Fault" } },
   Response: { conversation_id: { type: "string" }, notices: { $ref: "#/definitions/Notices" } },
 };
 
@@ -34,6 +36,12 @@ const definitions = {
       required: ["code", "message"],
       additionalProperties: false,
     },
+  },
+  Fault: {
+    type: "object",
+    properties: { message: { type: "string" }, type: { type: "string" }, param: { type: ["string", "null"] }, code: { type: "string" } },
+    required: ["message", "type", "param", "code"],
+    additionalProperties: false,
   },
   Annotation: {
     type: "object",
