@@ -94,7 +94,7 @@ TEST(Choices, Qwen) {
   Expect("qwen", "b",
          {{"qwen3-flash", kHigh, R"({"deep_search":"1"})"},
           {"qwen3-flash", kNone, R"({"deep_search":"0"})"},
-          {"qwen3-max", kSearch, R"({"deep_search":"1","enable_search":true})"}});
+          {"qwen3-max", kSearch, R"({"deep_search":"1"})"}});
 }
 
 TEST(Choices, Zhipu) {

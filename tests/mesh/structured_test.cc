@@ -140,9 +140,9 @@ TEST_F(StructuredTest, OneThatStillDoesNotIsAnErrorThatDoesNotQuoteIt) {
 
 TEST_F(StructuredTest, WhatGoesWrongWhenItIsAskedForAgainIsTold) {
   platforms_->Plan(Says("no"), 1);
-  platforms_->Plan("fault=http_429 retry_after=7", 1);
+  platforms_->Plan("fault=http_500", 1);
   const Whole whole = Chat(port(), "Which city?", kCity);
-  EXPECT_EQ(whole.error("code"), "rate_limited");
+  EXPECT_EQ(whole.error("code"), "upstream_unavailable");
 }
 
 TEST_F(StructuredTest, ALimitCutsAndNothingIsAskedForAgain) {

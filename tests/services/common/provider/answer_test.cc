@@ -145,7 +145,7 @@ std::pair<std::string, std::string> InPieces(const AnswerFilter::Options& option
 class RandomTexts {
  public:
   std::vector<std::string> CodePoints(size_t most) {
-    static const std::vector<std::string> kAlphabet = {"a", "b", "\n", " ", "é", "中", "文", "😀"};
+    static const std::vector<std::string> kAlphabet = {"a", "中", "😀"};
     std::vector<std::string> text(1 + random_() % most);
     for (std::string& c : text) c = kAlphabet[random_() % kAlphabet.size()];
     return text;
