@@ -24,7 +24,7 @@ absl::string_view StopReason(const chat::v1::Finished& finished) {
     case FinishReason::FINISH_REASON_CONTENT_FILTER:
       return "refusal";
     default:
-      return "end_turn";
+      return finished.stop_sequence().empty() ? "end_turn" : "stop_sequence";
   }
 }
 
@@ -65,7 +65,7 @@ std::string MessagesWriter::StopMembers() const {
   std::string out;
   Member(out, "stop_reason", StopReason(finished_));
   out += ",";
-  out += "\"stop_sequence\":null";
+  StringOrNull(out, "stop_sequence", finished_.stop_sequence(), !finished_.stop_sequence().empty());
   if (finished_.reason() != FinishReason::FINISH_REASON_CONTENT_FILTER) return out + ",\"stop_details\":null";
   out += R"(,"stop_details":{"type":"refusal","category":null,)";
   StringOrNull(out, "explanation", refusal_, !refusal_.empty());

@@ -109,7 +109,7 @@ TEST(MessagesWriter, TheStreamBuildsTheWholeAnswer) {
         "reasoning { text: 'hy' }", "citation { url: 'https://early' snippet: 's' }", "text { text: '中' }",
         "text { text: 'b' }", "citation { url: 'https://x' title: 't' start: 2 end: 2 }", "reasoning { text: 'more' }",
         "text { text: 'c' }", "usage { prompt_tokens: 1 completion_tokens: 2 total_tokens: 3 source: SOURCE_MEASURED }",
-        "finished { reason: FINISH_REASON_STOP }"}},
+        "finished { reason: FINISH_REASON_STOP stop_sequence: 'X' }"}},
       {"two calls after text",
        {"text { text: 'let me' }", "tool_call { index: 0 id: 'c1' name: 'f' arguments: '{\"a\"' }",
         "tool_call { index: 0 arguments: ':1}' }", "tool_call { index: 1 id: 'c2' name: 'g' }",
@@ -134,6 +134,7 @@ TEST(MessagesWriter, WhyItStopped) {
     const char* sequence;
   };
   for (const Row& row : {Row{"reason: FINISH_REASON_STOP", "end_turn", "null"},
+                         Row{"reason: FINISH_REASON_STOP stop_sequence: 'X'", "stop_sequence", "\"X\""},
                          Row{"reason: FINISH_REASON_LENGTH", "max_tokens", "null"},
                          Row{"reason: FINISH_REASON_TOOL_CALLS", "tool_use", "null"},
                          Row{"reason: FINISH_REASON_CONTENT_FILTER", "refusal", "null"}}) {

@@ -321,7 +321,8 @@ TEST_F(ApisTest, MessagesThinkingIsABlockOfItsOwn) {
 TEST_F(ApisTest, MessagesSayWhyTheyStopped) {
   const json::value stopped = PostWhole("/v1/messages", Message(kRed, R"(,"stop_sequences":["xyz","gre"])"));
   EXPECT_EQ(Str(stopped.at("content").at(0).at("text")), "Red, ");
-  EXPECT_EQ(Str(stopped.at("stop_reason")), "end_turn");
+  EXPECT_EQ(Str(stopped.at("stop_reason")), "stop_sequence");
+  EXPECT_EQ(Str(stopped.at("stop_sequence")), "gre");
   const json::value limited = PostWhole(
       "/v1/messages", absl::StrCat(R"({"model":"deepseek-chat","max_tokens":1,"messages":[{"role":"user","content":)",
                                    Quoted(kRed), "}]}"));

@@ -128,9 +128,11 @@ void AnswerFilter::Content(absl::string_view text, Events& out) {
   // Of several, the one that is complete first; of those that end together, the longest. So chunks make no difference.
   size_t stop_at = std::string::npos;
   size_t stop_end = std::string::npos;
+  const std::string* which = nullptr;
   for (const std::string& stop : options_.stop) {
     const size_t at = held_.find(stop);
     if (at == std::string::npos || at + stop.size() > stop_end) continue;
+    if (at + stop.size() < stop_end || at < stop_at) which = &stop;
     stop_at = at + stop.size() < stop_end ? at : std::min(stop_at, at);
     stop_end = at + stop.size();
   }
@@ -138,7 +140,9 @@ void AnswerFilter::Content(absl::string_view text, Events& out) {
     const std::string before = held_.substr(0, stop_at);
     held_.clear();
     Emit(before, out);
-    if (!over_) over_ = FinishReason::FINISH_REASON_STOP;
+    if (over_) return;  // by the limit
+    over_ = FinishReason::FINISH_REASON_STOP;
+    stopped_by_ = *which;
     return;
   }
   const size_t keep = HeldBack();
@@ -258,7 +262,9 @@ absl::Status AnswerFilter::Finish(FinishReason platform, int64_t prompt_tokens, 
     usage.set_reasoning_tokens(reasoning);
     usage.set_source(Usage::SOURCE_ESTIMATED);
   }
-  out.emplace_back().mutable_finished()->set_reason(over_.value_or(platform));
+  auto& finished = *out.emplace_back().mutable_finished();
+  finished.set_reason(over_.value_or(platform));
+  finished.set_stop_sequence(stopped_by_);
   return absl::OkStatus();
 }
 

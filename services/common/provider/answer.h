@@ -78,8 +78,9 @@ class AnswerFilter {
   std::optional<chat::v1::FinishReason> over_;
   absl::Status fault_;
   std::optional<ToolCallParser> calls_;
-  int call_ = -1;     // the index of the newest
-  std::string held_;  // the tail of the text that may be the start of a stop sequence
+  int call_ = -1;           // the index of the newest
+  std::string stopped_by_;  // the stop sequence that made it over
+  std::string held_;        // the tail of the text that may be the start of a stop sequence
   enum class Block { kNotOpened, kOpen, kClosed };
   Block block_ = Block::kNotOpened;  // reasoning inside the text
   int64_t injected_chars_ = 0;       // code points that the platform's own text does not have

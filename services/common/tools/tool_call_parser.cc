@@ -261,6 +261,8 @@ class ToolCallParser::Call final : public JsonTokens {
 };
 
 ToolCallParser::ToolCallParser(std::shared_ptr<ToolSet> tools) : tools_(std::move(tools)) {}
+ToolCallParser::ToolCallParser(ToolCallParser&&) noexcept = default;
+ToolCallParser& ToolCallParser::operator=(ToolCallParser&&) noexcept = default;
 ToolCallParser::~ToolCallParser() = default;
 
 void ToolCallParser::Feed(absl::string_view text, Pieces& out) {

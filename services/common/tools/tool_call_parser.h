@@ -38,6 +38,8 @@ class ToolCallParser {
   using Pieces = std::vector<Piece>;
 
   explicit ToolCallParser(std::shared_ptr<ToolSet> tools);
+  ToolCallParser(ToolCallParser&&) noexcept;
+  ToolCallParser& operator=(ToolCallParser&&) noexcept;
   ~ToolCallParser();
 
   void Feed(absl::string_view text, Pieces& out);

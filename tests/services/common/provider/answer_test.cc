@@ -57,6 +57,20 @@ std::string Filtered(AnswerFilter::Options options, std::vector<ChatEvent> in,
   return Show(out);
 }
 
+TEST(AnswerFilter, TheEndNamesTheStopSequence) {
+  const auto stopped_by = [](AnswerFilter::Options options, const std::string& text) {
+    AnswerFilter filter(std::move(options));
+    Events out;
+    filter.Feed(Text(text), out);
+    EXPECT_TRUE(filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out).ok());
+    return out.back().finished().stop_sequence();
+  };
+  EXPECT_EQ(stopped_by({.stop = {"x", "b", "ab"}}, "zab"), "ab") << "of those that end together, the longest";
+  EXPECT_EQ(stopped_by({.stop = {"abcd", "c"}}, "abcd"), "c") << "the one that is complete first";
+  EXPECT_EQ(stopped_by({.stop = {"x"}}, "abc"), "");
+  EXPECT_EQ(stopped_by({.stop = {"x"}, .max_output_tokens = 1}, "a long text that is cut before x"), "");
+}
+
 TEST(AnswerFilter, FourReasoningFormats) {
   const std::vector<ChatEvent> in = {Reasoning("a"), Reasoning("b"),    Text("x"),
                                      Text("y"),      Reasoning("late"), Text("z")};
