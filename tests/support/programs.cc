@@ -33,14 +33,19 @@ std::string PlatformProgram(const std::string& platform) {
   return absl::StrCat("services/", platform, "/switchyard-", platform);
 }
 
-Programs::Programs(const SimulatedPlatforms& platforms, Variables more)
-    : state_(ShortDirectory()), variables_(std::move(more)) {
+Programs::Programs(const SimulatedPlatforms& platforms, Variables more, OwnVariables own)
+    : state_(ShortDirectory()), variables_(std::move(more)), own_(std::move(own)) {
   for (const auto& [name, value] : RelayVariables(platforms, state_)) variables_.emplace(name, value);
   signing_ = Start("services/signing/switchyard-signing");
-  variables_["SWITCHYARD_SIGNING__TARGET"] =
-      absl::StrCat("127.0.0.1:", signing_->PortAfter("serving gRPC on 127.0.0.1:"));
+  signing_port_ = signing_->PortAfter("serving gRPC on 127.0.0.1:");
+  variables_["SWITCHYARD_SIGNING__TARGET"] = absl::StrCat("127.0.0.1:", signing_port_);
   session_ = Start("services/session/switchyard-session");
-  EXPECT_TRUE(session_->WaitForOutput("serving gRPC on unix:"));
+  if (variables_.count("SWITCHYARD_SESSION__LISTEN") > 0) {
+    session_port_ = session_->PortAfter("serving gRPC on 127.0.0.1:");
+    variables_["SWITCHYARD_SESSION__TARGET"] = absl::StrCat("127.0.0.1:", session_port_);
+  } else {
+    EXPECT_TRUE(session_->WaitForOutput("serving gRPC on unix:"));
+  }
   for (const char* platform : kPlatformNames) providers_[platform] = Start(PlatformProgram(platform));
   for (const char* platform : kPlatformNames) {
     provider_ports_[platform] = providers_[platform]->PortAfter("serving gRPC on 127.0.0.1:");
@@ -65,6 +70,7 @@ std::unique_ptr<Process> Programs::Start(const std::string& program, const Varia
   std::vector<std::string> command = {program, "--env-file", "/dev/null"};
   if (!absl::StrContains(program, "session")) command.insert(command.end(), {"--listen", "127.0.0.1:0"});
   Variables variables = more;
+  if (own_) variables.merge(own_(program));
   variables.insert(variables_.begin(), variables_.end());
   return std::make_unique<Process>(command, variables);
 }

@@ -1,6 +1,7 @@
 // The services as programs of their own, and a gRPC client straight at a provider.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,12 +22,17 @@ std::string PlatformProgram(const std::string& platform);
 /// Signing, session, a provider for each platform, and the edge, each a process. Use with PROGRAM_DATA of relay.bzl.
 class Programs {
  public:
-  explicit Programs(const SimulatedPlatforms& platforms, Variables more = {});
+  /// Variables of one program alone, by its path.
+  using OwnVariables = std::function<Variables(const std::string& program)>;
+  explicit Programs(const SimulatedPlatforms& platforms, Variables more = {}, OwnVariables own = {});
   ~Programs();
 
   int port() const { return port_; }
   int provider_port(const std::string& platform) const { return provider_ports_.at(platform); }
   Process& provider(const std::string& platform) { return *providers_.at(platform); }
+  int signing_port() const { return signing_port_; }
+  /// Where session serves; 0 on its Unix socket, unless SWITCHYARD_SESSION__LISTEN says otherwise.
+  int session_port() const { return session_port_; }
   Process& edge() { return *edge_; }
   /// A further edge before the same providers.
   std::unique_ptr<Process> Edge(const Variables& more);
@@ -36,10 +42,11 @@ class Programs {
 
   std::string state_;
   Variables variables_;
+  OwnVariables own_;
   std::unique_ptr<Process> session_, signing_, edge_;
   std::map<std::string, std::unique_ptr<Process>> providers_;
   std::map<std::string, int> provider_ports_;
-  int port_ = 0;
+  int port_ = 0, signing_port_ = 0, session_port_ = 0;
 };
 
 struct GrpcAnswer {

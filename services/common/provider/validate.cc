@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/provider/prompt.h"
 #include "services/common/status/reason.h"
@@ -62,8 +61,6 @@ absl::Status ValidateMessage(const Message& message, int index, const ModelEntry
     const std::string part = absl::StrCat(at, ".content[", i, "]");
     switch (message.parts(i).part_case()) {
       case ContentPart::kText:
-        // Some platforms take a prompt in a URL, and none shows such a character.
-        if (absl::StrContains(message.parts(i).text(), '\0')) return Invalid(part, "holds a NUL character");
         break;
       case ContentPart::kImage:
         if (model.images && message.role() == Role::ROLE_USER) break;

@@ -40,7 +40,10 @@ class Server final : public Platform {
     return {{"connect", {"cut",      "reset",     "stall",      "empty",          "garbage",      "not_json",
                          "bad_utf8", "oversized", "late_error", "content_filter", "filter_early", "expired",
                          "banned",   "forbidden", "rate",       "quota",          "error",        "no_form",
-                         "http_429", "http_500",  "html",       "captcha",        "refresh_401",  "not_found"}}};
+                         "http_429", "http_500",  "html",       "captcha",        "refresh_401",  "not_found"}},
+            {"websocket", {"close"}},
+            {"exchange", {"refresh_stall", "refresh_cut"}},
+            {"uploads", {"upload_refused", "upload_quota"}}};
   }
   boost::json::object State() const override { return journal_.State(); }
   void Reset() override;

@@ -74,7 +74,7 @@ FaultsByDialect Server::Faults() const {
                                       "risk",         "sign",          "param",       "http_429",       "http_500",
                                       "html",         "not_json",      "banned",      "refresh_dead",   "refresh_guest",
                                       "refresh_500",  "refresh_stall", "refresh_cut", "refresh_hold"};
-  return {{"classic", both}, {"current", both}};
+  return {{"classic", both}, {"current", both}, {"uploads", {"upload"}}};
 }
 
 std::string Server::Credential(int number) const {

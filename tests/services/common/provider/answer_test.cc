@@ -147,7 +147,7 @@ std::pair<std::string, std::string> InPieces(const AnswerFilter::Options& option
   Events out;
   if (!reasoning.empty()) filter.Feed(Reasoning(reasoning), out);
   for (const std::string& piece : pieces) filter.Feed(Text(piece), out);
-  filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out);
+  EXPECT_TRUE(filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out).ok());
   std::string usage;
   for (const ChatEvent& event : out) {
     if (event.has_usage()) usage = event.usage().ShortDebugString();
@@ -238,7 +238,7 @@ TEST(AnswerFilter, WhatTheLimitLetsThroughIsWhatUsageCounts) {
     Events out;
     filter.Feed(Reasoning("Let me think about the colours."), out);
     for (int i = 0; i < 30; ++i) filter.Feed(Text("红色 and green, "), out);
-    filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out);
+    EXPECT_TRUE(filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out).ok());
     for (const ChatEvent& event : out) {
       if (!event.has_usage()) continue;
       EXPECT_EQ(event.usage().reasoning_tokens(), EstimateTokens("Let me think about the colours."));
@@ -276,7 +276,7 @@ TEST(AnswerFilter, AnotherAnswerInPlaceOfTheFirst) {
   Events out;
   filter.Feed(measured, out);
   filter.Feed(Text("right. And more"), out);
-  filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out);
+  EXPECT_TRUE(filter.Finish(FinishReason::FINISH_REASON_STOP, 10, out).ok());
   EXPECT_EQ(Show(out), "right{1}");
   for (const ChatEvent& event : out) {
     if (!event.has_usage()) continue;

@@ -87,10 +87,6 @@ TEST(Validate, WhatMayBeIgnoredIsIgnoredOnRequest) {
                 logprobs(r);
                 r.set_ignore_unsupported(true);
               }).ok());
-  EXPECT_FALSE(
-      Check([](ChatRequest& r) { r.mutable_response_format()->set_kind(chat::v1::ResponseFormat::KIND_JSON_OBJECT); },
-            true)
-          .ok());
 }
 
 chat::v1::Message& AddMessage(ChatRequest& request, chat::v1::Role role, const std::string& text) {
