@@ -16,11 +16,15 @@ std::string FieldNames::In(absl::string_view chat) const {
     from = known;
     to = own;
   }
-  return absl::StrCat(to, chat.substr(from.size()));
+  std::string path = absl::StrCat(to, chat.substr(from.size()));
+  for (const auto& [known, own] : endings_) {
+    if (absl::EndsWith(path, known)) return absl::StrCat(path.substr(0, path.size() - known.size()), own);
+  }
+  return path;
 }
 
 absl::Status FieldNames::In(const absl::Status& status) const {
-  if (status.ok() || names_.empty()) return status;
+  if (status.ok()) return status;
   const ErrorDetail detail = DetailOf(status);
   std::string own = In(detail.field());
   if (own == detail.field()) return status;

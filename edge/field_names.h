@@ -4,6 +4,7 @@
 //   FieldNames names{{"max_completion_tokens", "max_tokens"}};
 //   names.Add("messages[0]", "input[3]");
 //   names.In("messages[0].content[1]")   // "input[3].content[1]"
+//   names.AddEnding(".file.file_id", ".file_id");
 #pragma once
 
 #include <map>
@@ -21,13 +22,17 @@ class FieldNames {
 
   void Add(std::string chat, std::string own) { names_[std::move(chat)] = std::move(own); }
 
-  /// The caller's path: the longest known beginning of `chat` is replaced.
+  /// The same for what stands within any part.
+  void AddEnding(std::string chat, std::string own) { endings_[std::move(chat)] = std::move(own); }
+
+  /// The caller's path: the longest known beginning of `chat` is replaced, and a known ending.
   std::string In(absl::string_view chat) const;
   /// The same error, its field and the start of its message in the caller's words.
   absl::Status In(const absl::Status& status) const;
 
  private:
   std::map<std::string, std::string> names_;
+  std::map<std::string, std::string> endings_;
 };
 
 }  // namespace switchyard

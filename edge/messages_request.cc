@@ -186,6 +186,9 @@ absl::StatusOr<MessagesCall> ParseMessages(absl::string_view body) {
                 {"reasoning_effort", "output_config.effort"},
                 {"response_format", "output_config.format"},
                 {"response_format.json_schema", "output_config.format"}};
+  call.names.AddEnding(".file.file_id", ".source.file_id");
+  call.names.AddEnding(".file.url", ".source.url");
+  call.names.AddEnding(".image_url.url", ".source.url");
   Reading reading;
   ReadCall(*value, call, reading);
   if (!reading.fault.ok()) return reading.fault;

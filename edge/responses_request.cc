@@ -292,6 +292,9 @@ absl::StatusOr<ResponseCall> ParseResponse(absl::string_view body) {
                 {"reasoning_effort", "reasoning.effort"},
                 {"response_format", "text.format"},
                 {"response_format.json_schema", "text.format"}};
+  call.names.AddEnding(".file.file_id", ".file_id");
+  call.names.AddEnding(".file.url", ".file_url");
+  call.names.AddEnding(".image_url.url", ".image_url");
   Reading reading;
   ReadCall(*value, call, reading);
   if (!reading.fault.ok()) return reading.fault;

@@ -29,6 +29,13 @@ TEST(FieldNames, TheLongestKnownBeginningIsReplaced) {
   }
 }
 
+TEST(FieldNames, EndingsToo) {
+  FieldNames names{{"messages[1]", "input[4]"}};
+  names.AddEnding(".file.file_id", ".file_id");
+  EXPECT_EQ(names.In("messages[1].content[0].file.file_id"), "input[4].content[0].file_id");
+  EXPECT_EQ(names.In("messages[1].content[0].file"), "input[4].content[0].file");
+}
+
 TEST(FieldNames, AnErrorIsSaidInTheCallersWords) {
   const absl::Status status = Names().In(MakeError(Reason::REASON_UNSUPPORTED_PARAMETER, "messages[1].content[0]: no",
                                                    {.field = "messages[1].content[0]"}));

@@ -268,7 +268,7 @@ TEST_F(ApisTest, ResponsesErrors) {
   EXPECT_EQ(param(Input("")), "input");
   EXPECT_EQ(param(R"({"model":"deepseek-chat","input":[{"role":"user","content":[{"type":"input_text","text":"x"},)"
                   R"({"type":"input_file","file_id":"f"}]}]})"),
-            "input[0].content[1]");
+            "input[0].content[1].file_id");
   EXPECT_EQ(Str(PostWhole("/v1/responses", Input("x", "", "gpt-4"), 404).at("error").at("code")), "model_not_found");
   platforms_->Plan("fault=empty", 1);
   EXPECT_EQ(Str(PostWhole("/v1/responses", Input("x", R"(,"stream":true)"), 502).at("error").at("code")),
