@@ -1,6 +1,8 @@
 #include "edge/turn.h"
 
+#include <algorithm>
 #include <deque>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -32,31 +34,32 @@ class AnswerQueue {
     ChatEvent event;
   };
 
-  AnswerQueue(Scope& scope, size_t answers) : scope_(scope), arrived_(scope.executor()) {
+  using StartCall = std::function<std::unique_ptr<ChatClient::ChatCall>()>;
+
+  AnswerQueue(Scope& scope, size_t answers) : scope_(scope), arrived_(scope.executor()), running_(answers) {
     for (size_t i = 0; i < answers; ++i) readers_.emplace_back(scope.executor());
   }
 
-  /// Reads one answer until its call ends. @pre runs beside the one that takes.
-  asio::awaitable<void> Fill(size_t answer, ChatClient::ChatCall& call) {
+  /// Runs the call of one answer until it ends. @pre runs beside the one that takes.
+  asio::awaitable<void> Run(size_t answer, StartCall start) {
     Reader& reader = readers_[answer];
-    for (;;) {
-      auto event = co_await call.Read();
-      if (!event) break;
-      if (reader.finished) continue;
-      reader.finished = event->has_finished();
-      waiting_.push_back(Item{answer, *std::move(event)});
-      ++reader.waiting;
-      arrived_.Set();
-      while (reader.waiting >= kMaxWaiting && !scope_.ended()) co_await reader.room.Wait(scope_);
-    }
-    absl::Status status = co_await call.Finish();
-    // A call that ended without error and without an end of the answer is a broken one.
-    if (status.ok() && !reader.finished) {
-      status =
-          MakeError(Reason::REASON_UPSTREAM_BROKEN, "the answer ended before it was complete", {.cause = "no_finish"});
+    absl::Status status = co_await Fill(answer, start());
+    // The request itself may be what keeps the account busy: an answer that has not begun is asked for again when
+    // another one of it is through.
+    while (ReasonOf(status) == Reason::REASON_ACCOUNT_BUSY && !reader.begun && running_ > 1 && error_.ok()) {
+      --running_;
+      reader.idle = true;
+      co_await reader.turn.Wait(scope_);
+      reader.idle = false;
+      ++running_;
+      if (scope_.ended()) break;
+      status = co_await Fill(answer, start());
     }
     if (error_.ok()) error_ = std::move(status);
     ++ended_;
+    --running_;
+    const auto next = std::find_if(readers_.begin(), readers_.end(), [](const Reader& one) { return one.idle; });
+    if (next != readers_.end()) next->turn.Set();
     arrived_.Set();
   }
 
@@ -86,11 +89,36 @@ class AnswerQueue {
 
  private:
   struct Reader {
-    explicit Reader(Executor executor) : room(std::move(executor)) {}
+    explicit Reader(const Executor& executor) : room(executor), turn(executor) {}
     Event room;
+    Event turn;  // to be asked for again
     size_t waiting = 0;
+    bool idle = false;  // waits for its turn
+    bool begun = false;
     bool finished = false;
   };
+
+  /// @return how the call ended; an error too if it said that all is well without having ended the answer
+  asio::awaitable<absl::Status> Fill(size_t answer, std::unique_ptr<ChatClient::ChatCall> call) {
+    Reader& reader = readers_[answer];
+    for (;;) {
+      auto event = co_await call->Read();
+      if (!event) break;
+      if (reader.finished) continue;
+      reader.begun = true;
+      reader.finished = event->has_finished();
+      waiting_.push_back(Item{answer, *std::move(event)});
+      ++reader.waiting;
+      arrived_.Set();
+      while (reader.waiting >= kMaxWaiting && !scope_.ended()) co_await reader.room.Wait(scope_);
+    }
+    absl::Status status = co_await call->Finish();
+    if (status.ok() && !reader.finished) {
+      status =
+          MakeError(Reason::REASON_UPSTREAM_BROKEN, "the answer ended before it was complete", {.cause = "no_finish"});
+    }
+    co_return status;
+  }
 
   bool ended() const { return ended_ == readers_.size() || !error_.ok(); }
 
@@ -100,6 +128,7 @@ class AnswerQueue {
   std::deque<Item> waiting_;
   absl::Status error_;
   size_t ended_ = 0;
+  size_t running_;
 };
 
 /// Field names that mean nothing here, each told once in the life of the process.
@@ -256,14 +285,17 @@ asio::awaitable<void> RunTurn(absl::StatusOr<TurnRequest> parsed, HttpResponder&
       MakeError(Reason::REASON_DEADLINE, "the request took longer than this relay allows", {.cause = "request_limit"});
   Scope turn(responder.scope(), options.request_limit, late);
   AnswerQueue queue(turn, request.answers());
-  std::vector<std::unique_ptr<ChatClient::ChatCall>> calls;
   TaskGroup reading;
   for (size_t i = 0; i < request.answers(); ++i) {
-    calls.push_back(chat.Chat(turn, context, request.prompts[i / request.answers_each]));
-    reading.Spawn(turn.executor(), queue.Fill(i, *calls.back()));
+    AnswerQueue::StartCall start = [&, i] {
+      chat::v1::ChatRequest& prompt = request.prompts[i / request.answers_each];
+      auto call = chat.Chat(turn, context, prompt);
+      // It is on its way, may be large, and is not asked again.
+      if (request.answers() == 1) prompt = chat::v1::ChatRequest();
+      return call;
+    };
+    reading.Spawn(turn.executor(), queue.Run(i, std::move(start)));
   }
-  // They are on their way, and may be large.
-  for (chat::v1::ChatRequest& prompt : request.prompts) prompt = chat::v1::ChatRequest();
   const auto writer = request.writer(std::move(head));
   Response response(responder, queue, *writer, request, options, clock, context, std::move(headers), record);
   if (request.stream) {

@@ -151,6 +151,13 @@ TEST_F(ApisTest, AConversationHasOneAnswerATurn) {
   }
 }
 
+TEST_F(ApisTest, ChoicesThatKeepTheAccountBusyTakeTurns) {
+  Relay relay(*platforms_, {{"SWITCHYARD_PROVIDERS__DEEPSEEK__QUEUE_DEPTH", "0"}});
+  const Whole whole = Chat(relay.port(), kRed, R"(,"n":4)");
+  ASSERT_EQ(whole.status, 200) << whole.error("message");
+  EXPECT_EQ(whole.json.at("choices").as_array().size(), 4u);
+}
+
 TEST_F(ApisTest, ChoicesRunAtOnceAndEndTogether) {
   SimulatedPlatforms platforms;
   Relay relay(platforms, {{"DEEPSEEK_TOKEN_2", platforms.Credentials(2).at("DEEPSEEK_TOKEN")}});

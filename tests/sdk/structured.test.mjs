@@ -96,7 +96,9 @@ test("AI SDK: objects, whole and streamed", async () => {
   const provider = createOpenAICompatible({ name: "switchyard", baseURL: `${relay.url}/v1`, apiKey: "unused", supportsStructuredOutputs: true });
   const request = { model: provider("kimi"), schema: Place, prompt: sim(says(place)), maxRetries: 0 };
   assert.deepEqual((await generateObject(request)).object, place);
-  assert.deepEqual(await streamObject(request).object, place);
+  const streamed = streamObject(request);
+  for await (const partial of streamed.partialObjectStream) assert.ok(partial);
+  assert.deepEqual(await streamed.object, place);
 });
 
 test("LangChain: structured output, by format and by call", async () => {

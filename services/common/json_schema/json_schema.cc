@@ -1,6 +1,7 @@
 #include "services/common/json_schema/json_schema.h"
 
-#include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <valijson/adapters/boost_json_adapter.hpp>
@@ -20,103 +21,164 @@ using valijson::adapters::BoostJsonAdapter;
 
 namespace {
 
-/// Looks at a schema before the library does: that one asks for other documents, and follows a reference that leads
-/// back to itself until the stack ends.
-class References {
- public:
-  explicit References(const json::value& root) : root_(root) {}
+// A schema and a value both come from strangers, and the library bounds neither its stack nor its time.
+constexpr size_t kMostSchemas = 10'000;  // within one
+constexpr size_t kMostReferences = 500;  // followed one behind the other by the library, each on its stack
+constexpr int kDeepest = 200;            // schemas within schemas, references followed
+constexpr int64_t kMostSteps = 200'000;  // schemas times values
 
-  /// INVALID_ARGUMENT for a reference that leads nowhere, elsewhere, or in a circle that takes nothing from the value.
-  absl::Status Check(const json::value& schema) {
-    if (auto status = Follow(schema); !status.ok()) return status;
-    if (const auto* array = schema.if_array()) {
-      for (const json::value& item : *array) {
-        if (auto status = Check(item); !status.ok()) return status;
-      }
+bool HoldsSchemasByName(absl::string_view key) {
+  return key == "properties" || key == "$defs" || key == "definitions" || key == "dependencies" ||
+         key == "dependentSchemas";
+}
+bool HoldsValues(absl::string_view key) {
+  return key == "enum" || key == "const" || key == "default" || key == "examples" || key == "required";
+}
+
+/// Every schema within `schema`, itself first. @param visit gets each
+template <typename Value, typename Visit>
+void ForEachSchema(Value& schema, const Visit& visit) {
+  visit(schema);
+  if (auto* array = schema.if_array()) {
+    for (auto& item : *array) ForEachSchema(item, visit);
+  }
+  auto* object = schema.if_object();
+  if (object == nullptr) return;
+  for (auto& member : *object) {
+    const absl::string_view key = ToAbsl(member.key());
+    if (HoldsValues(key)) continue;
+    if (!HoldsSchemasByName(key) || !member.value().is_object()) {
+      ForEachSchema(member.value(), visit);
+      continue;
     }
-    if (const auto* object = schema.if_object()) {
-      for (const auto& member : *object) {
-        if (auto status = Check(member.value()); !status.ok()) return status;
-      }
+    for (auto& named : member.value().get_object()) ForEachSchema(named.value(), visit);
+  }
+}
+
+/// Without what needs a regular expression: one from a stranger may take for ever, or all of the stack, and the
+/// library's own for `format` do with a long text.
+json::value WithoutPatterns(json::value schema) {
+  ForEachSchema(schema, [](json::value& one) {
+    json::object* object = one.if_object();
+    if (object == nullptr) return;
+    object->erase("pattern");
+    object->erase("format");
+    // Names that such a pattern would have let through are not to be refused.
+    if (object->erase("patternProperties") > 0) object->erase("additionalProperties");
+  });
+  return schema;
+}
+
+/// What a schema refers to, and how much work it is on a value.
+class Walk {
+ public:
+  explicit Walk(const json::value& root) : root_(root) {}
+
+  /// INVALID_ARGUMENT for a schema that is too large, or refers to what is no schema of it.
+  absl::Status CheckReferences() {
+    size_t references = 0;
+    ForEachSchema(root_, [&](const json::value& schema) {
+      schemas_.insert(&schema);
+      references += schema.is_object() && schema.get_object().contains("$ref");
+    });
+    if (schemas_.size() > kMostSchemas) return absl::InvalidArgumentError("it is too large");
+    if (references > kMostReferences) return absl::InvalidArgumentError("it has too many references");
+    for (const json::value* schema : schemas_) {
+      const json::value* reference = schema->is_object() ? schema->get_object().if_contains("$ref") : nullptr;
+      if (reference == nullptr) continue;
+      if (!reference->is_string() || Target(*reference) == nullptr)
+        return absl::InvalidArgumentError("a $ref must point to a schema within it, like #/$defs/name");
+    }
+    // No value at all is enough for a circle that takes nothing from it.
+    for (const json::value* schema : schemas_) {
+      if (auto status = CheckWork(*schema, json::value()); !status.ok())
+        return absl::InvalidArgumentError("a $ref leads back to itself, or too far");
     }
     return absl::OkStatus();
   }
+
+  /// INVALID_ARGUMENT if checking `value` takes more steps, or more stack, than there is to spare.
+  absl::Status CheckWork(const json::value& schema, const json::value& value) {
+    steps_ = 0;
+    if (Count(schema, value, 0)) return absl::OkStatus();
+    return absl::InvalidArgumentError("checking it takes too long");
+  }
+  absl::Status CheckWork(const json::value& value) { return CheckWork(root_, value); }
 
  private:
-  enum class Visit { kRunning, kDone };
-
-  // Everything that is applied to the same value as `schema` is.
-  absl::Status Follow(const json::value& schema) {
-    const auto* object = schema.if_object();
-    if (object == nullptr) return absl::OkStatus();
-    const auto [visit, first] = visits_.emplace(&schema, Visit::kRunning);
-    if (!first) {
-      if (visit->second == Visit::kDone) return absl::OkStatus();
-      return absl::InvalidArgumentError("a $ref leads back to itself");
-    }
-    if (auto status = FollowReference(*object); !status.ok()) return status;
-    for (const char* key : {"not", "if", "then", "else"}) {
-      if (const json::value* next = object->if_contains(key)) {
-        if (auto status = Follow(*next); !status.ok()) return status;
-      }
-    }
-    for (const char* key : {"allOf", "anyOf", "oneOf"}) {
-      const json::value* list = object->if_contains(key);
-      if (list == nullptr || !list->is_array()) continue;
-      for (const json::value& next : list->get_array()) {
-        if (auto status = Follow(next); !status.ok()) return status;
-      }
-    }
-    for (const char* key : {"dependencies", "dependentSchemas"}) {
-      const json::value* map = object->if_contains(key);
-      if (map == nullptr || !map->is_object()) continue;
-      for (const auto& next : map->get_object()) {
-        if (auto status = Follow(next.value()); !status.ok()) return status;
-      }
-    }
-    visits_[&schema] = Visit::kDone;
-    return absl::OkStatus();
+  const json::value* Target(const json::value& reference) const {
+    absl::string_view pointer = ToAbsl(reference.get_string());
+    boost::system::error_code error;
+    if (!absl::ConsumePrefix(&pointer, "#")) return nullptr;
+    const json::value* target = root_.find_pointer({pointer.data(), pointer.size()}, error);
+    return target != nullptr && schemas_.count(target) > 0 ? target : nullptr;
   }
 
-  absl::Status FollowReference(const json::object& schema) {
-    const json::value* reference = schema.if_contains("$ref");
-    if (reference == nullptr || !reference->is_string()) return absl::OkStatus();
-    absl::string_view pointer = ToAbsl(reference->get_string());
-    boost::system::error_code error;
-    const json::value* target = nullptr;
-    if (absl::ConsumePrefix(&pointer, "#")) target = root_.find_pointer({pointer.data(), pointer.size()}, error);
-    if (target == nullptr)
-      return absl::InvalidArgumentError("a $ref must point into the schema itself, like #/$defs/name");
-    return Follow(*target);
+  // Goes wherever the library may go. @return false once that is too far
+  bool Count(const json::value& schema, const json::value& value, int depth) {
+    if (++steps_ > kMostSteps || depth > kDeepest) return false;
+    const json::object* object = schema.if_object();
+    if (object == nullptr) return true;
+    const int next = depth + 1;
+    if (const json::value* reference = object->if_contains("$ref"); reference && reference->is_string()) {
+      const json::value* target = Target(*reference);
+      if (target != nullptr && !Count(*target, value, next)) return false;
+    }
+    for (const auto& member : *object) {
+      const absl::string_view key = ToAbsl(member.key());
+      if (!CountMember(*object, key, member.value(), value, next)) return false;
+    }
+    return true;
+  }
+
+  bool CountMember(const json::object& schema, absl::string_view key, const json::value& inner,
+                   const json::value& value, int next) {
+    if (key == "not" || key == "if" || key == "then" || key == "else") return Count(inner, value, next);
+    if (key == "allOf" || key == "anyOf" || key == "oneOf") {
+      if (!inner.is_array()) return true;
+      for (const json::value& one : inner.get_array()) {
+        if (!Count(one, value, next)) return false;
+      }
+      return true;
+    }
+    if ((key == "dependencies" || key == "dependentSchemas") && inner.is_object()) {
+      for (const auto& one : inner.get_object()) {
+        if (!Count(one.value(), value, next)) return false;
+      }
+      return true;
+    }
+    if (value.is_object()) return CountObject(schema, key, inner, value.get_object(), next);
+    if (value.is_array()) return CountArray(key, inner, value.get_array(), next);
+    return true;
+  }
+
+  bool CountObject(const json::object& schema, absl::string_view key, const json::value& inner,
+                   const json::object& value, int next) {
+    const json::value* properties = schema.if_contains("properties");
+    for (const auto& member : value) {
+      const json::value* own =
+          properties && properties->is_object() ? properties->get_object().if_contains(member.key()) : nullptr;
+      if (key == "properties" && own != nullptr && !Count(*own, member.value(), next)) return false;
+      if (key == "additionalProperties" && own == nullptr && !Count(inner, member.value(), next)) return false;
+      if (key == "propertyNames" && !Count(inner, json::value(member.key()), next)) return false;
+    }
+    return true;
+  }
+
+  bool CountArray(absl::string_view key, const json::value& inner, const json::array& value, int next) {
+    if (key != "items" && key != "additionalItems" && key != "contains" && key != "prefixItems") return true;
+    for (size_t i = 0; i < value.size(); ++i) {
+      const json::value* one = &inner;
+      if (inner.is_array()) one = i < inner.get_array().size() ? &inner.get_array()[i] : nullptr;
+      if (one != nullptr && !Count(*one, value[i], next)) return false;
+    }
+    return true;
   }
 
   const json::value& root_;
-  std::map<const json::value*, Visit> visits_;
+  std::set<const json::value*> schemas_;
+  int64_t steps_ = 0;
 };
-
-/// Takes out what needs a regular expression: one from a stranger may take for ever, or all of the stack.
-json::value WithoutPatterns(json::value schema) {
-  if (auto* array = schema.if_array()) {
-    for (json::value& item : *array) item = WithoutPatterns(std::move(item));
-  }
-  auto* object = schema.if_object();
-  if (object == nullptr) return schema;
-  object->erase("pattern");
-  // Names that such a pattern would have let through are not to be refused.
-  if (object->erase("patternProperties") > 0) object->erase("additionalProperties");
-  for (auto& member : *object) {
-    const absl::string_view key = ToAbsl(member.key());
-    if (key == "enum" || key == "const" || key == "default" || key == "examples") continue;
-    const bool by_name = key == "properties" || key == "$defs" || key == "definitions" || key == "dependencies" ||
-                         key == "dependentSchemas";
-    if (!by_name || !member.value().is_object()) {
-      member.value() = WithoutPatterns(std::move(member.value()));
-      continue;
-    }
-    for (auto& named : member.value().get_object()) named.value() = WithoutPatterns(std::move(named.value()));
-  }
-  return schema;
-}
 
 std::string Place(const std::vector<std::string>& context) {
   std::string pointer;
@@ -132,17 +194,20 @@ std::string Place(const std::vector<std::string>& context) {
 }  // namespace
 
 struct JsonSchema::Rules {
+  json::value text;  // what `walk` looks at; stays where it is
+  std::optional<Walk> walk;
   valijson::Schema schema;
 };
 
 absl::StatusOr<JsonSchema> JsonSchema::Parse(const json::value& schema) {
   if (!schema.is_object() && !schema.is_bool()) return absl::InvalidArgumentError("a schema must be an object");
-  if (auto status = References(schema).Check(schema); !status.ok()) return status;
   auto rules = std::make_shared<Rules>();
+  rules->text = WithoutPatterns(schema);
+  rules->walk.emplace(rules->text);
+  if (auto status = rules->walk->CheckReferences(); !status.ok()) return status;
   try {
     valijson::SchemaParser parser;
-    const json::value checked = WithoutPatterns(schema);
-    parser.populateSchema(BoostJsonAdapter(checked), rules->schema);
+    parser.populateSchema(BoostJsonAdapter(rules->text), rules->schema);
   } catch (const std::exception& fault) {
     return absl::InvalidArgumentError(fault.what());
   }
@@ -150,6 +215,8 @@ absl::StatusOr<JsonSchema> JsonSchema::Parse(const json::value& schema) {
 }
 
 absl::Status JsonSchema::Check(const json::value& value) const {
+  Walk walk = *rules_->walk;  // it counts
+  if (auto status = walk.CheckWork(value); !status.ok()) return status;
   valijson::ValidationResults results;
   try {
     valijson::Validator validator(valijson::Validator::kStrongTypes);

@@ -5,7 +5,8 @@
 //   if (!schema.ok()) … INVALID_ARGUMENT, says what is wrong with it …
 //   absl::Status fits = schema->Check(value);   // INVALID_ARGUMENT: "at /city: …"
 //
-// References within the schema are followed; those to other documents are refused, never fetched. `format`, `pattern`
+// References to schemas within the schema are followed; those to other documents are refused, never fetched. A schema
+// that is too large, and a check that takes too long, is an error: both come from strangers. `format`, `pattern`
 // and `patternProperties` are not checked.
 #pragma once
 

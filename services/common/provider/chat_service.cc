@@ -141,6 +141,7 @@ class ActiveTurn final : public Turn {
            FitsTheModel(structured_->output().RepairPrompt(structured_->text(), format_fault_));
   }
   bool repairing() const { return repairing_; }
+  bool structured() const { return structured_.has_value(); }
 
   /// From here on the turn is the one that asks for the answer in its format: a conversation of its own, in which there
   /// is nothing to think about and nothing to search for.
@@ -445,6 +446,7 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
   if (auto status = turn.Prepare(provider.default_history()); !status.ok()) co_return status;
 
   retries_.OnRequest();
+  if (turn.structured()) repairs_.OnRequest();
   std::vector<std::string> tried;
   std::shared_ptr<AccountUse> use;
   absl::Status status;
@@ -474,7 +476,7 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
     turn.Use(use.get());
     ++tries;
     status = co_await RunToItsEnd(provider, turn);
-    if (turn.CanRepair() && !out.scope().ended() && retries_.TakeRetry()) {
+    if (turn.CanRepair() && !out.scope().ended() && repairs_.TakeRetry()) {
       const absl::Status unmet = status;
       turn.StartRepair();
       status = co_await RunToItsEnd(provider, turn);

@@ -75,6 +75,7 @@ class ChatService final : public chat::v1::ChatService::CallbackService {
   PublicFetcher fetcher_;
   std::map<std::string, std::unique_ptr<Provider>, std::less<>> providers_;
   RetryBudget retries_;
+  RetryBudget repairs_{0.5};  // of answers in the wrong format; each is a whole turn of the platform
   TaskGroup clean_ups_;
   TaskGroup sweepers_;
   std::vector<std::shared_ptr<Scope>> sweeper_scopes_;

@@ -9,12 +9,14 @@
 
 namespace switchyard {
 
-/// Thread-safe. A token bucket: a request puts in a tenth of a token, a retry takes a whole one.
+/// Thread-safe. A token bucket: a request puts in a share of a token, by default a tenth; a retry takes a whole one.
 class RetryBudget {
  public:
+  explicit RetryBudget(double share = 0.1) : share_(share) {}
+
   void OnRequest() {
     absl::MutexLock lock(&mutex_);
-    tokens_ = std::min(tokens_ + kShare, kCapacity);
+    tokens_ = std::min(tokens_ + share_, kCapacity);
   }
   bool TakeRetry() {
     absl::MutexLock lock(&mutex_);
@@ -24,9 +26,9 @@ class RetryBudget {
   }
 
  private:
-  static constexpr double kShare = 0.1;
   // Also the allowance at start: a person's own relay sees a handful of requests an hour and should still retry one.
   static constexpr double kCapacity = 10;
+  const double share_;
   absl::Mutex mutex_;
   double tokens_ ABSL_GUARDED_BY(mutex_) = kCapacity;
 };

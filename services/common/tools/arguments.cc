@@ -56,9 +56,17 @@ bool IsEmptySchema(const json::value& schema) {
   return (schema.is_object() && schema.get_object().empty()) || (schema.is_bool() && schema.get_bool());
 }
 
+bool Refers(const json::value& schema) {
+  if (const auto* array = schema.if_array()) return std::any_of(array->begin(), array->end(), &Refers);
+  const auto* object = schema.if_object();
+  return object != nullptr &&
+         (object->contains("$ref") ||
+          std::any_of(object->begin(), object->end(), [](const auto& member) { return Refers(member.value()); }));
+}
+
 // A property's schema with the definitions that it may refer to.
 json::value StandAlone(const json::value& property, const json::object& root) {
-  if (!property.is_object()) return property;
+  if (!property.is_object() || !Refers(property)) return property;
   json::object alone = property.get_object();
   for (const char* key : {"$defs", "definitions"}) {
     const json::value* definitions = root.if_contains(key);

@@ -76,5 +76,50 @@ TEST(JsonSchema, EndlessReferencesAndDeepValues) {
   EXPECT_FALSE(circle.ok());
 }
 
+TEST(JsonSchema, RegularExpressionsAreNeverRun) {
+  const std::string digits = "2020-01-01T00:00:00." + std::string(100000, '1') + "Z";
+  EXPECT_TRUE(Check(R"({"type":"string","format":"date-time"})", "\"" + digits + "\"").ok());
+  const std::string many(60, 'x');
+  for (const char* hidden :
+       {R"({"properties":{"a":{"$ref":"#/default"}},"default":{"type":"string","pattern":"^(x+x+)+y$"}})",
+        R"({"properties":{"a":{"$ref":"#/examples/0"}},"examples":[{"pattern":"^(x+x+)+y$"}]})",
+        R"({"properties":{"a":{"$ref":"#/$defs"}},"$defs":{"pattern":{"type":"string"}}})"}) {
+    EXPECT_FALSE(JsonSchema::Parse(*ParseJson(hidden)).ok()) << hidden;
+  }
+  EXPECT_TRUE(Check(R"({"$defs":{"p":{"pattern":"^(x+x+)+y$"}},"$ref":"#/$defs/p"})", "\"" + many + "\"").ok());
+}
+
+/// {"$defs":{"d0":LINK(1),"d1":LINK(2),…},"$ref":"#/$defs/d0"}
+template <typename Link>
+std::string Chain(int length, Link link) {
+  std::string definitions;
+  for (int i = 0; i < length; ++i)
+    definitions +=
+        (i == 0 ? "" : ",") + ("\"d" + std::to_string(i) + "\":" + link("#/$defs/d" + std::to_string(i + 1)));
+  return R"({"$defs":{)" + definitions + R"(,"d)" + std::to_string(length) + R"(":{}},"$ref":"#/$defs/d0"})";
+}
+
+TEST(JsonSchema, NeitherStackNorTimeIsUnbounded) {
+  const auto once = [](const std::string& next) { return R"({"$ref":")" + next + R"("})"; };
+  const auto twice = [](const std::string& next) {
+    return R"({"allOf":[{"$ref":")" + next + R"("},{"$ref":")" + next + R"("}]})";
+  };
+  EXPECT_TRUE(Check(Chain(30, once), "1").ok());
+  EXPECT_FALSE(Check(Chain(400, once), "1").ok());
+  EXPECT_FALSE(Check(Chain(20000, once), "1").ok());
+  EXPECT_TRUE(Check(Chain(5, twice), "1").ok());
+  EXPECT_FALSE(Check(Chain(34, twice), "1").ok());
+  // Two ways down at every step: harmless on a flat value, without end on a deep one.
+  const std::string tree =
+      R"({"$defs":{"n":{"anyOf":[{"properties":{"n":{"$ref":"#/$defs/n"}}},{"properties":{"n":{"$ref":"#/$defs/n"}}}]}},)"
+      R"("$ref":"#/$defs/n"})";
+  std::string deep = "1";
+  for (int i = 0; i < 60; ++i) deep = R"({"n":)" + deep + "}";
+  EXPECT_TRUE(Check(tree, R"({"n":{"n":1}})").ok());
+  EXPECT_FALSE(Check(tree, deep).ok());
+  // An ordinary recursive schema takes all the depth that JSON may have here.
+  EXPECT_TRUE(Check(R"({"$defs":{"n":{"properties":{"n":{"$ref":"#/$defs/n"}}}},"$ref":"#/$defs/n"})", deep).ok());
+}
+
 }  // namespace
 }  // namespace switchyard
