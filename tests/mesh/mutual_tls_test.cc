@@ -108,7 +108,9 @@ class MutualTls : public testing::Test {
 
 TEST_F(MutualTls, OnlyWhoMayCallIsServed) {
   for (const char* model : {"deepseek-chat", "kimi", "qwen", "zhipu", "minimax"})
-    EXPECT_EQ(Chat(programs_.port(), "[[sim: text=Red,+green]]", R"(,"reasoning_format":"hidden")", model).text(), "Red, green") << model;
+    EXPECT_EQ(Chat(programs_.port(), "[[sim: text=Red,+green]]", R"(,"reasoning_format":"hidden")", model).text(),
+              "Red, green")
+        << model;
 
   const auto billing = issuer_.Identity("billing");
   const auto edge = issuer_.Identity("switchyard-edge");
