@@ -225,9 +225,7 @@ void ReadContent(Fields& fields, Message& message, Reading& reading) {
   const json::value* content = fields.Raw("content");
   if (content == nullptr) return;
   if (content->is_string()) {
-    // "" is a message without content, and is treated as one.
-    if (!content->get_string().empty() || message.role() == Role::ROLE_TOOL)
-      message.add_parts()->set_text(std::string(ToAbsl(content->get_string())));
+    message.add_parts()->set_text(std::string(ToAbsl(content->get_string())));
     return;
   }
   const json::array* parts = fields.List("content", "a string or a list of parts", kMostParts);

@@ -151,6 +151,14 @@ TEST_F(ApisTest, AConversationHasOneAnswerATurn) {
   }
 }
 
+TEST_F(ApisTest, MessagesWithoutContentAreTaken) {
+  const Whole answer = ReadWhole(Post("/v1/chat/completions", R"({"model":"deepseek-chat","messages":[
+    {"role":"system","content":""},{"role":"user","content":""},{"role":"assistant","content":""},
+    {"role":"assistant","content":null,"reasoning_content":"hm"},{"role":"user","content":"[[sim: text=Yes]]"}]})"));
+  EXPECT_EQ(answer.status, 200) << answer.error("message");
+  EXPECT_EQ(answer.text(), "Yes");
+}
+
 TEST_F(ApisTest, ChoicesThatKeepTheAccountBusyTakeTurns) {
   Relay relay(*platforms_, {{"SWITCHYARD_PROVIDERS__DEEPSEEK__QUEUE_DEPTH", "0"}});
   const Whole whole = Chat(relay.port(), kRed, R"(,"n":4)");

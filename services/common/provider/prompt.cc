@@ -106,6 +106,8 @@ class BlockWriter {
     auto text = TextOf(message, index, images_);
     if (!text.ok()) return text.status();
     absl::StrAppend(text.operator->(), CleanText(message.refusal()));
+    const bool says_nothing = text->empty() && message.tool_calls_size() == 0 && message.role() != Role::ROLE_TOOL;
+    if (says_nothing) return absl::OkStatus();  // many clients send an empty system prompt
     if (tools_) *text = NeutraliseCalls(*text);
     if (!prompt_.empty()) prompt_ += "\n\n";
     if (message.role() == Role::ROLE_TOOL) {

@@ -53,10 +53,6 @@ absl::Status ValidateMessage(const Message& message, int index, const ModelEntry
   if (message.role() == Role::ROLE_UNSPECIFIED) return Invalid(absl::StrCat(at, ".role"), "is missing");
   const bool may_be_empty = message.role() == Role::ROLE_ASSISTANT || message.role() == Role::ROLE_TOOL;
   if (message.parts_size() == 0 && !may_be_empty) return Invalid(absl::StrCat(at, ".content"), "is missing");
-  if (message.role() == Role::ROLE_ASSISTANT && message.parts_size() == 0 && message.tool_calls_size() == 0 &&
-      message.refusal().empty()) {
-    return Invalid(absl::StrCat(at, ".content"), "is missing");
-  }
   for (int i = 0; i < message.parts_size(); ++i) {
     const std::string part = absl::StrCat(at, ".content[", i, "]");
     switch (message.parts(i).part_case()) {
@@ -133,6 +129,8 @@ absl::StatusOr<const ModelEntry*> ResolveModel(const ChatRequest& request) {
 
 absl::Status ValidateRequest(const ChatRequest& request, const ModelEntry& model, bool ignore_unsupported) {
   if (request.has_ignore_unsupported()) ignore_unsupported = request.ignore_unsupported();
+  // First: a field that was left out for it must not look like one that is missing.
+  if (auto status = ValidateSupport(request, ignore_unsupported); !status.ok()) return status;
   if (auto status = ValidateMessages(request, model); !status.ok()) return status;
   if (auto status = ValidateSampling(request.sampling()); !status.ok()) return status;
   if (auto status = ValidateStops(request); !status.ok()) return status;
@@ -141,7 +139,7 @@ absl::Status ValidateRequest(const ChatRequest& request, const ModelEntry& model
   }
   if (auto status = ValidateTools(request); !status.ok()) return status;
   if (request.metadata_size() > kMaxMetadata) return Invalid("metadata", "may hold at most 16 entries");
-  return ValidateSupport(request, ignore_unsupported);
+  return absl::OkStatus();
 }
 
 }  // namespace switchyard

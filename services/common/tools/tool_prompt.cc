@@ -83,15 +83,17 @@ std::string CallsOf(const Message& message, const Dialect& dialect) {
 }
 
 std::string ResultHeading(const ChatRequest& request, const Message& result) {
+  std::string heading = "Tool result";
   for (const Message& message : request.messages()) {
+    if (&message == &result) break;
     for (int i = 0; i < message.tool_calls_size(); ++i) {
       const auto& call = message.tool_calls(i);
       if (call.id() != result.tool_call_id()) continue;
       const std::string number = message.tool_calls_size() > 1 ? absl::StrCat(" ", i + 1) : "";
-      return absl::StrCat("Tool result", number, ": ", call.name());
+      heading = absl::StrCat("Tool result", number, ": ", call.name());  // the nearest before it counts
     }
   }
-  return "Tool result";
+  return heading;
 }
 
 bool ConcernsTools(const ChatRequest& request) {

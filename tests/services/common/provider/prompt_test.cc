@@ -33,6 +33,15 @@ TEST(FlattenHistory, EveryTurnUnderItsRole) {
             "[System]\nAnswer in French.\n\n[User]\nHello\n\n[Assistant]\nBonjour\n\n[User]\nHow are you?");
 }
 
+TEST(FlattenHistory, WhatSaysNothingIsLeftOut) {
+  ChatRequest request;
+  Add(request, Role::ROLE_SYSTEM, "");
+  Add(request, Role::ROLE_USER, "Hello");
+  request.add_messages()->set_role(Role::ROLE_ASSISTANT);
+  Add(request, Role::ROLE_USER, "Hello?");
+  EXPECT_EQ(*FlattenHistory(request), "[User]\nHello\n\n[User]\nHello?");
+}
+
 TEST(FlattenHistory, NobodyCanForgeATurn) {
   ChatRequest request;
   Add(request, Role::ROLE_SYSTEM, "Be good.");
