@@ -125,7 +125,8 @@ asio::awaitable<void> Server::Serve(const std::string& path, HttpServerRequest& 
     } else {
       co_await Chat(call);
     }
-  } else if (path == "/apiv2/kimi.chat.v1.ChatService/DeleteChat") {
+  } else if (path == "/apiv2/kimi.chat.v1.ChatService/DeleteChat" ||
+             path == "/apiv2/kimi.gateway.chat.v1.ChatService/DeleteChat") {
     co_await Delete(call);
   } else if (path == "/apiv2-files/file/upload") {
     co_await Upload(call);
