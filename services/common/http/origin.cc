@@ -45,7 +45,9 @@ absl::StatusOr<Origin> ParseOrigin(absl::string_view text) {
 }
 
 bool IsLoopbackHost(absl::string_view host) {
-  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
+  // "127.evil.example" begins like an address and is none.
+  const bool digits = host.find_first_not_of("0123456789.") == absl::string_view::npos;
+  return host == "localhost" || host == "::1" || (absl::StartsWith(host, "127.") && digits);
 }
 
 bool MatchesNoProxy(absl::string_view host, absl::string_view no_proxy) {
