@@ -57,9 +57,13 @@ async function launch(variables) {
     banner,
     alive: () => child.exitCode === null && child.signalCode === null,
     last: () => ends.join(""),
-    stop: () => {
+    stop: async () => {
       child.kill("SIGTERM");
-      return exit;
+      const status = await exit;
+      // A Bazel server that ./run has started holds the other ends, and lives on.
+      child.stdout.destroy();
+      child.stderr.destroy();
+      return status;
     },
   };
 }
