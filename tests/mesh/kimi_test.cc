@@ -314,13 +314,13 @@ TEST(KimiBySocket, APictureGoesTheOldWay) {
   ExpectSockets(suite);
 }
 
-// Not run: on some machines what was sent before a silence is seen only after it, and why is not known yet.
-TEST(KimiBySocket, DISABLED_TheCallersLeavingEndsTheGeneration) {
+TEST(KimiBySocket, TheCallersLeavingEndsTheGeneration) {
   PlatformSuite suite("kimi", kBySocket);
   {
     HttpProbe probe(suite.port());
     probe.Post("/v1/chat/completions", ChatBody("[[sim: fault=stall]]", R"(,"stream":true)", "kimi"));
-    ASSERT_TRUE(probe.ReadUntil("This is"));
+    // The first piece alone: whether the next one is merged with it is a matter of timing.
+    ASSERT_TRUE(probe.ReadUntil(R"("content":"This)"));
   }
   EXPECT_TRUE(Eventually([&] { return suite.platforms().Count("client_gone", "kimi") == 1; }));
   suite.ExpectClean();
