@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
+#include "services/common/net/loopback.h"
 #include "services/common/status/reason.h"
 
 namespace switchyard {
@@ -12,19 +13,6 @@ namespace {
 
 bool IsDigits(absl::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isdigit(c); });
-}
-
-// "127.evil.example" begins like an address and is none.
-bool IsLoopbackV4(absl::string_view host) {
-  if (!absl::ConsumePrefix(&host, "127.")) return false;
-  for (int parts = 0; parts < 3; ++parts) {
-    const size_t dot = host.find('.');
-    const absl::string_view part = host.substr(0, dot);
-    if (!IsDigits(part) || part.size() > 3) return false;
-    if (dot == absl::string_view::npos) return parts == 2;
-    host.remove_prefix(dot + 1);
-  }
-  return false;
 }
 
 template <typename Allowed>
@@ -52,7 +40,7 @@ bool IsLoopbackAuthority(absl::string_view authority) {
     if (!IsDigits(host.substr(colon + 1))) return false;
     host = host.substr(0, colon);
   }
-  return absl::EqualsIgnoreCase(host, "localhost") || IsLoopbackV4(host);
+  return IsLoopbackHost(host);
 }
 
 absl::Status CheckLocal(const HttpHeaders& headers) {

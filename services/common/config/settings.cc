@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "services/common/config/platforms.h"
+#include "services/common/net/loopback.h"
 
 namespace switchyard {
 namespace {
@@ -93,17 +94,6 @@ Setting Span(absl::Duration& field, absl::Duration low, absl::Duration high) {
           [&field] { return absl::FormatDuration(field); }};
 }
 
-// "127.evil.example" begins like an address and is none.
-bool IsLoopbackV4(absl::string_view address) {
-  const absl::string_view host = address.substr(0, address.rfind(':'));
-  return absl::StartsWith(host, "127.") && host.find_first_not_of("0123456789.") == absl::string_view::npos;
-}
-
-bool IsLocal(const std::string& address) {
-  return absl::StartsWith(address, "unix:/") || IsLoopbackV4(address) || absl::StartsWith(address, "localhost:") ||
-         absl::StartsWith(address, "[::1]:");
-}
-
 Setting GrpcAddress(std::string& field, bool mutual_tls) {
   return {
       [&field, mutual_tls](const std::string& text) -> std::string {
@@ -111,9 +101,10 @@ Setting GrpcAddress(std::string& field, bool mutual_tls) {
         const bool has_port = absl::StartsWith(text, "unix:/") ||
                               (text.rfind(':') != std::string::npos &&
                                absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &port) && port >= 0 && port <= 65535);
-        if (!IsLocal(text) || !has_port)
+        if (mutual_tls && !has_port) return "must be an address with a port (127.0.0.1:8021) or unix:/path";
+        if (!has_port || (!mutual_tls && !IsLoopbackListen(text)))
           return "must be a loopback address with a port (127.0.0.1:8021) or unix:/path: gRPC is served without mutual "
-                 "TLS, so it stays on this machine";
+                 "TLS (tls.certificate), so it stays on this machine";
         field = text;
         return "";
       },

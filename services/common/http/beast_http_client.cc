@@ -20,6 +20,7 @@
 #include "services/common/http/connection.h"
 #include "services/common/http/http_client.h"
 #include "services/common/http/origin.h"
+#include "services/common/net/loopback.h"
 #include "services/common/status/reason.h"
 #include "services/common/text/views.h"
 

@@ -44,12 +44,6 @@ absl::StatusOr<Origin> ParseOrigin(absl::string_view text) {
   return origin;
 }
 
-bool IsLoopbackHost(absl::string_view host) {
-  // "127.evil.example" begins like an address and is none.
-  const bool digits = host.find_first_not_of("0123456789.") == absl::string_view::npos;
-  return host == "localhost" || host == "::1" || (absl::StartsWith(host, "127.") && digits);
-}
-
 bool MatchesNoProxy(absl::string_view host, absl::string_view no_proxy) {
   for (absl::string_view entry : absl::StrSplit(no_proxy, ',', absl::SkipEmpty())) {
     entry = absl::StripAsciiWhitespace(entry);

@@ -23,8 +23,6 @@ struct Origin {
 /// INVALID_ARGUMENT for anything but http and https with a host.
 absl::StatusOr<Origin> ParseOrigin(absl::string_view url);
 
-bool IsLoopbackHost(absl::string_view host);
-
 /// Whether `host` is one of the comma-separated hosts, ".suffixes" or "*" of `no_proxy`.
 bool MatchesNoProxy(absl::string_view host, absl::string_view no_proxy);
 

@@ -14,6 +14,7 @@
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "services/common/net/loopback.h"
 #include "services/common/rpc/channel.h"
 
 namespace switchyard {
@@ -37,15 +38,6 @@ void ApplySettings(grpc::ServerBuilder& builder) {
 
 }  // namespace
 
-bool IsLocalAddress(const std::string& listen) {
-  const absl::string_view host = absl::string_view(listen).substr(0, listen.rfind(':'));
-  // "127.evil.example" begins like an address and is none.
-  const bool loopback_v4 =
-      absl::StartsWith(host, "127.") && host.find_first_not_of("0123456789.") == absl::string_view::npos;
-  return absl::StartsWith(listen, kUnixPrefix) || loopback_v4 || absl::StartsWith(listen, "localhost:") ||
-         absl::StartsWith(listen, "[::1]:");
-}
-
 absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions options,
                                                               std::vector<grpc::Service*> services) {
   static std::once_flag once;
@@ -63,7 +55,7 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions 
   int port = -1;
   const bool unix_socket = absl::StartsWith(options.listen, kUnixPrefix);
   if (!options.listen.empty()) {
-    if (options.identity == nullptr && !IsLocalAddress(options.listen)) {
+    if (options.identity == nullptr && !IsLoopbackListen(options.listen)) {
       return absl::InvalidArgumentError(
           absl::StrCat(options.listen,
                        ": gRPC is served without mutual TLS, so only loopback addresses and Unix sockets are allowed"));

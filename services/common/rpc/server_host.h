@@ -55,7 +55,4 @@ class ServerHost {
   std::string socket_path_;
 };
 
-/// Whether `listen` is a Unix socket or an address that only this machine reaches.
-bool IsLocalAddress(const std::string& listen);
-
 }  // namespace switchyard

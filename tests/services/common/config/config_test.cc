@@ -86,6 +86,30 @@ TEST_F(ConfigTest, WhatIsNoConfigurationAtAll) {
   EXPECT_TRUE(LoadConfig({.env_file = "/nonexistent/.env", .env_file_optional = true}, {{"HOME", "/x"}}).ok());
 }
 
+TEST_F(ConfigTest, WithCertificatesGrpcMayLeaveTheMachine) {
+  const std::string addresses =
+      "session:\n  listen: 0.0.0.0:8012\n  target: dns:///switchyard-session:8012\n"
+      "providers:\n  qwen:\n    backend: dns:///switchyard-qwen:8025\n";
+  const std::string certificates =
+      "tls:\n  certificate: a\n  key: b\n  authority: c\n  chat_callers: [billing, other]\n";
+  const auto config = Load(addresses + certificates);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->session.listen, "0.0.0.0:8012");
+  EXPECT_EQ(config->providers.at("qwen").backend, "dns:///switchyard-qwen:8025");
+  EXPECT_EQ(config->tls.chat_callers, (std::vector<std::string>{"billing", "other"}));
+  // Wherever the certificates are named.
+  EXPECT_TRUE(
+      Load(addresses, "SWITCHYARD_TLS__CERTIFICATE=a\nSWITCHYARD_TLS__KEY=b\nSWITCHYARD_TLS__AUTHORITY=c\n").ok());
+  const auto clear = Load(addresses);
+  for (const char* fault : {"config.yaml:2: session.listen: must be a loopback address",
+                            "config.yaml:3: session.target", "config.yaml:6: providers.qwen.backend"}) {
+    EXPECT_TRUE(absl::StrContains(clear.status().message(), fault)) << clear.status();
+  }
+  EXPECT_TRUE(
+      absl::StrContains(Load("tls:\n  certificate: a\n").status().message(), "needs certificate, key and authority"));
+  EXPECT_FALSE(Load("session:\n  listen: nowhere\n" + certificates).ok());
+}
+
 TEST_F(ConfigTest, AccountsAreTakenVerbatim) {
   const auto config = Load("",
                            "\xEF\xBB\xBF# comment\r\nDEEPSEEK_TOKEN=a=b$HOME#c\r\n\r\nDEEPSEEK_TOKEN_2=\"quoted "

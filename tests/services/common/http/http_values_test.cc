@@ -2,7 +2,6 @@
 
 #include "services/common/http/http_path.h"
 #include "services/common/http/multipart.h"
-#include "services/common/http/origin.h"
 #include "services/common/http/retry_after.h"
 
 namespace switchyard {
@@ -18,12 +17,6 @@ TEST(RetryAfter, SecondsAndDatesWithinBounds) {
   EXPECT_EQ(ParseRetryAfter("Mon, 26 Oct 2026 07:34:20 GMT", kNow), absl::Minutes(1));
   EXPECT_EQ(ParseRetryAfter("Mon, 26 Oct 2020 07:34:20 GMT", kNow), absl::Seconds(1));
   for (const char* bad : {"", "-5", "soon", "nan", "Mon"}) EXPECT_FALSE(ParseRetryAfter(bad, kNow).has_value()) << bad;
-}
-
-TEST(Origin, ANameThatBeginsLikeLoopbackIsNone) {
-  for (const char* loopback : {"localhost", "::1", "127.0.0.1", "127.1.2.3"}) EXPECT_TRUE(IsLoopbackHost(loopback));
-  for (const char* other : {"127.evil.example", "localhost.example", "128.0.0.1", "::2"})
-    EXPECT_FALSE(IsLoopbackHost(other)) << other;
 }
 
 TEST(Target, IsNormalisedOnce) {
