@@ -98,12 +98,12 @@ class Walk {
   }
 
   /// INVALID_ARGUMENT if checking `value` takes more steps, or more stack, than there is to spare.
-  absl::Status CheckWork(const json::value& schema, const json::value& value) {
-    steps_ = 0;
-    if (Count(schema, value, 0)) return absl::OkStatus();
+  absl::Status CheckWork(const json::value& schema, const json::value& value) const {
+    int64_t steps = 0;
+    if (Count(schema, value, 0, steps)) return absl::OkStatus();
     return absl::InvalidArgumentError("checking it takes too long");
   }
-  absl::Status CheckWork(const json::value& value) { return CheckWork(root_, value); }
+  absl::Status CheckWork(const json::value& value) const { return CheckWork(root_, value); }
 
  private:
   const json::value* Target(const json::value& reference) const {
@@ -115,69 +115,69 @@ class Walk {
   }
 
   // Goes wherever the library may go. @return false once that is too far
-  bool Count(const json::value& schema, const json::value& value, int depth) {
-    if (++steps_ > kMostSteps || depth > kDeepest) return false;
+  bool Count(const json::value& schema, const json::value& value, int depth, int64_t& steps) const {
+    if (++steps > kMostSteps || depth > kDeepest) return false;
     const json::object* object = schema.if_object();
     if (object == nullptr) return true;
     const int next = depth + 1;
     if (const json::value* reference = object->if_contains("$ref"); reference && reference->is_string()) {
       const json::value* target = Target(*reference);
-      if (target != nullptr && !Count(*target, value, next)) return false;
+      if (target != nullptr && !Count(*target, value, next, steps)) return false;
     }
     for (const auto& member : *object) {
       const absl::string_view key = ToAbsl(member.key());
-      if (!CountMember(*object, key, member.value(), value, next)) return false;
+      if (!CountMember(*object, key, member.value(), value, next, steps)) return false;
     }
     return true;
   }
 
   bool CountMember(const json::object& schema, absl::string_view key, const json::value& inner,
-                   const json::value& value, int next) {
-    if (key == "not" || key == "if" || key == "then" || key == "else") return Count(inner, value, next);
+                   const json::value& value, int next, int64_t& steps) const {
+    if (key == "not" || key == "if" || key == "then" || key == "else") return Count(inner, value, next, steps);
     if (key == "allOf" || key == "anyOf" || key == "oneOf") {
       if (!inner.is_array()) return true;
       for (const json::value& one : inner.get_array()) {
-        if (!Count(one, value, next)) return false;
+        if (!Count(one, value, next, steps)) return false;
       }
       return true;
     }
     if ((key == "dependencies" || key == "dependentSchemas") && inner.is_object()) {
       for (const auto& one : inner.get_object()) {
-        if (!Count(one.value(), value, next)) return false;
+        if (!Count(one.value(), value, next, steps)) return false;
       }
       return true;
     }
-    if (value.is_object()) return CountObject(schema, key, inner, value.get_object(), next);
-    if (value.is_array()) return CountArray(key, inner, value.get_array(), next);
+    if (value.is_object()) return CountObject(schema, key, inner, value.get_object(), next, steps);
+    if (value.is_array()) return CountArray(key, inner, value.get_array(), next, steps);
     return true;
   }
 
   bool CountObject(const json::object& schema, absl::string_view key, const json::value& inner,
-                   const json::object& value, int next) {
+                   const json::object& value, int next, int64_t& steps) const {
     const json::value* properties = schema.if_contains("properties");
     for (const auto& member : value) {
       const json::value* own =
           properties && properties->is_object() ? properties->get_object().if_contains(member.key()) : nullptr;
-      if (key == "properties" && own != nullptr && !Count(*own, member.value(), next)) return false;
-      if (key == "additionalProperties" && own == nullptr && !Count(inner, member.value(), next)) return false;
-      if (key == "propertyNames" && !Count(inner, json::value(member.key()), next)) return false;
+      if (key == "properties" && own != nullptr && !Count(*own, member.value(), next, steps)) return false;
+      if (key == "additionalProperties" && own == nullptr && !Count(inner, member.value(), next, steps)) return false;
+      if (key == "propertyNames" && !Count(inner, json::value(member.key()), next, steps)) return false;
     }
     return true;
   }
 
-  bool CountArray(absl::string_view key, const json::value& inner, const json::array& value, int next) {
+  bool CountArray(absl::string_view key, const json::value& inner, const json::array& value, int next,
+                  int64_t& steps) const {
     if (key != "items" && key != "additionalItems" && key != "contains" && key != "prefixItems") return true;
     for (size_t i = 0; i < value.size(); ++i) {
       const json::value* one = &inner;
       if (inner.is_array()) one = i < inner.get_array().size() ? &inner.get_array()[i] : nullptr;
-      if (one != nullptr && !Count(*one, value[i], next)) return false;
+      if (one != nullptr && !Count(*one, value[i], next, steps)) return false;
     }
     return true;
   }
 
   const json::value& root_;
   std::set<const json::value*> schemas_;
-  int64_t steps_ = 0;
 };
 
 std::string Place(const std::vector<std::string>& context) {
@@ -215,8 +215,7 @@ absl::StatusOr<JsonSchema> JsonSchema::Parse(const json::value& schema) {
 }
 
 absl::Status JsonSchema::Check(const json::value& value) const {
-  Walk walk = *rules_->walk;  // it counts
-  if (auto status = walk.CheckWork(value); !status.ok()) return status;
+  if (auto status = rules_->walk->CheckWork(value); !status.ok()) return status;
   valijson::ValidationResults results;
   try {
     valijson::Validator validator(valijson::Validator::kStrongTypes);
