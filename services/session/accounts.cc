@@ -25,10 +25,6 @@ namespace {
 constexpr size_t kCleanUpBatch = 20;
 // Of the digest of a caller's own token: enough that no two of them meet.
 constexpr size_t kOwnLabelDigits = 16;
-// How long before a lease would have to wait for a newer token it is got for an account in use.
-constexpr absl::Duration kAhead = absl::Minutes(1);
-// Between attempts to replace a token that is still good.
-constexpr absl::Duration kAttemptPause = absl::Minutes(10);
 constexpr absl::Duration kOwnIdle = absl::Minutes(10);
 
 std::string WriteIdentity(const Identity& identity) {
@@ -52,10 +48,6 @@ absl::Duration LongestCoolDown(const std::string& platform) {
   return found == Platforms().end() ? PlatformDefaults().longest_cool_down : found->longest_cool_down;
 }
 
-int64_t ToMillis(absl::Time time) { return time == absl::InfinitePast() ? 0 : absl::ToUnixMillis(time); }
-int64_t ToExpiry(absl::Time time) { return time == absl::InfiniteFuture() ? 0 : absl::ToUnixMillis(time); }
-absl::Time FromMillis(int64_t millis) { return millis == 0 ? absl::InfinitePast() : absl::FromUnixMillis(millis); }
-
 }  // namespace
 
 Accounts::Accounts(Dependencies dependencies, RefresherFactory make_refresher)
@@ -76,7 +68,7 @@ void Accounts::Take(const NormalCredential& normal, Account& account) {
 /// What an earlier process knew of the same login.
 void Accounts::Recall(const StoredAccount& known, Account& account) {
   const auto state = static_cast<ProtoAccount::State>(known.state);
-  if (state != ProtoAccount::STATE_WRONG_FORM) account.health = AccountHealth(state, FromMillis(known.until_ms));
+  if (state != ProtoAccount::STATE_WRONG_FORM) account.health = AccountHealth(state, FromStoredTime(known.until_ms));
   if (!known.token.empty()) {
     account.token = known.token;
     account.adopted = true;
@@ -406,203 +398,6 @@ void Accounts::Tell(const std::string& label, const session::v1::LeaseEvent& eve
   }
 }
 
-std::optional<Accounts::Granted> Accounts::Current(const std::string& label) const {
-  absl::MutexLock lock(&mutex_);
-  const auto found = accounts_.find(label);
-  if (found == accounts_.end()) return std::nullopt;
-  return GrantedOf(label, found->second);
-}
-
-Accounts::Freshness Accounts::FreshnessOf(const std::string& label) const {
-  absl::MutexLock lock(&mutex_);
-  const auto found = accounts_.find(label);
-  if (found == accounts_.end()) return Freshness::kFresh;
-  const Account& account = found->second;
-  if (account.token.empty()) return Freshness::kUseless;
-  const absl::Duration lead = refreshers_.at(account.platform)->policy().lead;
-  const absl::Time now = dependencies_.clock.Now();
-  const absl::Duration left = account.expires - now;
-  if (lead == absl::ZeroDuration() || left > lead) return Freshness::kFresh;
-  // A token that is its own credential is worth the same to its last moment; one that was got for a credential is
-  // replaced a lead ahead, since the turn it is lent for takes a while.
-  const bool good_for_now = account.credential.empty() && left > absl::ZeroDuration();
-  if (good_for_now && now < account.next_attempt) return Freshness::kFresh;
-  return good_for_now ? Freshness::kStale : Freshness::kUseless;
-}
-
-std::vector<std::string> Accounts::Ageing() const {
-  absl::MutexLock lock(&mutex_);
-  const absl::Time now = dependencies_.clock.Now();
-  std::vector<std::string> ageing;
-  for (const auto& [label, account] : accounts_) {
-    const absl::Duration lead = refreshers_.at(account.platform)->policy().lead;
-    const absl::Duration left = account.expires - now;
-    if (listeners_.count(label) == 0 || account.token.empty() || !account.health.Usable(now)) continue;
-    if (lead == absl::ZeroDuration() || left > lead + kAhead || now < account.next_attempt) continue;
-    // A platform whose tokens are short-lived is not asked for another again and again.
-    if (left * 2 < account.expires - account.obtained) ageing.push_back(label);
-  }
-  return ageing;
-}
-
-void Accounts::TokenRefused(const std::string& label, int64_t version, ListenerId reporter) {
-  absl::MutexLock lock(&mutex_);
-  const auto found = accounts_.find(label);
-  if (found == accounts_.end() || found->second.token_version > version) return;
-  ReportOutcome expired;
-  expired.set_outcome(ReportOutcome::OUTCOME_EXPIRED);
-  Apply(label, expired, false, reporter);
-}
-
-std::optional<Accounts::Exchange> Accounts::ExchangeFor(const std::string& label) const {
-  absl::MutexLock lock(&mutex_);
-  const auto found = accounts_.find(label);
-  if (found == accounts_.end()) return std::nullopt;
-  const Account& account = found->second;
-  const Refresher& refresher = *refreshers_.at(account.platform);
-  if (refresher.policy().lead == absl::ZeroDuration()) return std::nullopt;
-  Exchange exchange{&refresher, account.identity, {}, std::nullopt, Secret()};
-  if (account.unstored) {
-    exchange.unstored = account.unstored->first;
-    exchange.unstored_for = account.unstored->second;
-  }
-  // Without a credential of its own, a token that can be read for its end is one that renews itself.
-  if (!account.credential.empty()) {
-    exchange.credentials.push_back(account.credential);
-    if (!account.previous.empty()) exchange.credentials.push_back(account.previous);
-  } else if (account.expires < absl::InfiniteFuture() && refresher.policy().renews_token) {
-    exchange.credentials.push_back(account.token);
-  } else {
-    return std::nullopt;
-  }
-  return exchange;
-}
-
-void Accounts::BeginExchange(const std::string& label, Store::Done done) {
-  absl::MutexLock lock(&mutex_);
-  const Account& account = accounts_[label];
-  // A caller's own credential is the caller's to keep.
-  if (account.own || !refreshers_.at(account.platform)->policy().rotates) return done(absl::OkStatus());
-  dependencies_.store.Write(Store::BeginExchange{label, ToMillis(dependencies_.clock.Now())}, std::move(done));
-}
-
-void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh, const Secret& used, Store::Done done) {
-  absl::MutexLock lock(&mutex_);
-  Account next = accounts_[label];
-  next.token = fresh.token;
-  next.expires = fresh.expires;
-  next.adopted = true;
-  next.in_doubt = false;
-  next.token_version = std::max(next.token_version, next.newest_version) + 1;
-  next.obtained = dependencies_.clock.Now();
-  const Secret& good = fresh.rotated ? *fresh.rotated : used;
-  if (!next.credential.empty() && !(good == next.credential)) {
-    // Without a rotation it was the previous one that was taken, and the newer one is dead.
-    next.previous = fresh.rotated ? used : Secret();
-    next.credential = good;
-    next.rotated = true;
-  }
-  accounts_[label].newest_version = next.token_version;
-  const auto use = [this, label, next, fresh, used](const absl::Status& stored) {
-    absl::MutexLock inner(&mutex_);
-    Account& account = accounts_[label];
-    if (!stored.ok()) {
-      // The platform may know no other credential any more.
-      account.unstored.emplace(fresh, used);
-      account.in_doubt = refreshers_.at(account.platform)->policy().rotates;
-      return;
-    }
-    account.unstored.reset();
-    if (account.token_version >= next.token_version) return;
-    account.obtained = next.obtained;
-    account.next_attempt = absl::InfinitePast();
-    account.token = next.token;
-    account.expires = next.expires;
-    account.adopted = next.adopted;
-    account.in_doubt = next.in_doubt;
-    account.token_version = next.token_version;
-    account.credential = next.credential;
-    account.previous = next.previous;
-    account.rotated = next.rotated;
-    TellToken(label, account);
-  };
-  if (next.own) {
-    boost::asio::post(dependencies_.executor, [use, done = std::move(done)]() mutable {
-      use(absl::OkStatus());
-      done(absl::OkStatus());
-    });
-    return;
-  }
-  dependencies_.store.Write(Store::PutAccount{ToStored(label, next), true},
-                            [use, done = std::move(done)](absl::Status stored) mutable {
-                              use(stored);
-                              done(stored);
-                            });
-}
-
-void Accounts::FailExchange(const std::string& label, const absl::Status& why, bool settled) {
-  absl::MutexLock lock(&mutex_);
-  const auto found = accounts_.find(label);
-  if (found == accounts_.end()) return;
-  Account& account = found->second;
-  const bool refused = ReasonOf(why) == Reason::REASON_CREDENTIAL_EXPIRED;
-  const bool rotates = refreshers_.at(account.platform)->policy().rotates;
-  LogWarning("exchange_failed", {{"account", label}, {"reason", ReasonName(ReasonOf(why))}, {"settled", settled}});
-  if (!settled && rotates) account.in_doubt = true;
-  account.next_attempt = dependencies_.clock.Now() + kAttemptPause;
-  if (refused && account.in_doubt) {
-    account.health = AccountHealth(ProtoAccount::STATE_NEEDS_LOGIN, absl::InfinitePast());
-    LogInfo("account_state", {{"account", label}, {"state", "STATE_NEEDS_LOGIN"}});
-    RememberState(label);
-    TellWithdrawn(label, account, 0);
-    PollLocked(account.pool);
-  } else if (refused) {
-    ReportOutcome expired;
-    expired.set_outcome(ReportOutcome::OUTCOME_EXPIRED);
-    Apply(label, expired, false, 0);
-  }
-  // A doubt from before outlives a call that came to nothing.
-  const bool over = refused || (settled && !account.in_doubt);
-  if (over && rotates && !account.own) dependencies_.store.Write(Store::EndExchange{label}, nullptr);
-  if (refused) account.in_doubt = false;
-}
-
-void Accounts::TellToken(const std::string& label, const Account& account) {
-  session::v1::LeaseEvent event;
-  event.mutable_token_updated()->mutable_token()->set_value(account.token.Reveal());
-  event.mutable_token_updated()->mutable_token()->set_version(account.token_version);
-  if (account.expires < absl::InfiniteFuture())
-    event.mutable_token_updated()->mutable_token()->mutable_expires_at()->set_seconds(
-        absl::ToUnixSeconds(account.expires));
-  Tell(label, event, 0);
-}
-
-void Accounts::AdoptToken(const std::string& label, Secret token) {
-  absl::MutexLock lock(&mutex_);
-  const auto found = accounts_.find(label);
-  // A caller's own token is the caller's to replace.
-  if (found == accounts_.end() || found->second.own || found->second.token == token) return;
-  // When it ends, if it says so itself.
-  absl::Time expires = found->second.expires;
-  const auto normal = refreshers_.at(found->second.platform)->Normalise(token);
-  if (normal.ok() && !normal->exchanged) expires = normal->expires;
-  const int64_t version = std::max(found->second.token_version, found->second.newest_version) + 1;
-  found->second.newest_version = version;
-  // Nobody gets the new token before it is durable.
-  const auto use = [this, label, token, version, expires](const absl::Status& status) {
-    absl::MutexLock inner(&mutex_);
-    Account& account = accounts_[label];
-    if (!status.ok() || account.token_version >= version) return;
-    account.token = token;
-    account.adopted = true;
-    account.expires = expires;
-    account.obtained = dependencies_.clock.Now();
-    account.token_version = version;
-    TellToken(label, account);
-  };
-  dependencies_.store.Write(Store::PutToken{label, token, version, ToExpiry(expires)}, use);
-}
-
 void Accounts::ConversationOpened(const std::string& label, const std::string& ref, Store::Done done) {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = dependencies_.clock.Now();
@@ -611,7 +406,7 @@ void Accounts::ConversationOpened(const std::string& label, const std::string& r
     if (done) done(absl::OkStatus());
     return;
   }
-  dependencies_.store.Write(Store::PutConversation{{label, ref, ToMillis(now), 0}}, std::move(done));
+  dependencies_.store.Write(Store::PutConversation{{label, ref, ToStoredTime(now), 0}}, std::move(done));
 }
 
 void Accounts::ConversationDropped(const std::string& label, const std::string& ref, Store::Done done) {
@@ -632,7 +427,7 @@ void Accounts::LeaseEnded(const std::string& label, const std::set<std::string>&
   for (const std::string& ref : refs) {
     const Ledger::Entry* entry = ledger_.Find(label, ref);
     if (entry != nullptr && entry->failures > 0) {
-      dependencies_.store.Write(Store::PutConversation{{label, ref, ToMillis(entry->opened), entry->failures}},
+      dependencies_.store.Write(Store::PutConversation{{label, ref, ToStoredTime(entry->opened), entry->failures}},
                                 nullptr);
     }
   }
@@ -699,10 +494,10 @@ StoredAccount Accounts::ToStored(const std::string& label, const Account& accoun
   stored.platform = account.platform;
   stored.fingerprint = account.fingerprint;
   stored.state = account.health.stored_state();
-  stored.until_ms = ToMillis(account.health.until());
+  stored.until_ms = ToStoredTime(account.health.until());
   if (account.adopted) {
     stored.token = account.token;
-    stored.expires_ms = ToExpiry(account.expires);
+    stored.expires_ms = ToStoredExpiry(account.expires);
   }
   stored.token_version = account.token_version;
   stored.identity = WriteIdentity(account.identity);
@@ -715,7 +510,7 @@ StoredAccount Accounts::ToStored(const std::string& label, const Account& accoun
 void Accounts::RememberState(const std::string& label) {
   const Account& account = accounts_[label];
   if (account.own) return;
-  dependencies_.store.Write(Store::PutState{label, account.health.stored_state(), ToMillis(account.health.until())},
+  dependencies_.store.Write(Store::PutState{label, account.health.stored_state(), ToStoredTime(account.health.until())},
                             nullptr);
 }
 

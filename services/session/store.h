@@ -18,6 +18,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "services/common/text/secret.h"
 
 namespace switchyard {
@@ -45,6 +46,13 @@ struct StoredConversation {
   int64_t opened_ms = 0;
   int failures = 0;
 };
+
+/// Times as the store has them: milliseconds since 1970, 0 for none.
+inline int64_t ToStoredTime(absl::Time time) { return time == absl::InfinitePast() ? 0 : absl::ToUnixMillis(time); }
+inline int64_t ToStoredExpiry(absl::Time time) { return time == absl::InfiniteFuture() ? 0 : absl::ToUnixMillis(time); }
+inline absl::Time FromStoredTime(int64_t millis) {
+  return millis == 0 ? absl::InfinitePast() : absl::FromUnixMillis(millis);
+}
 
 class Store {
  public:

@@ -1,0 +1,221 @@
+// The part of Accounts that deals with tokens: how old they are, and what comes of an exchange.
+#include <algorithm>
+#include <utility>
+
+#include "boost/asio/post.hpp"
+#include "services/common/log/log.h"
+#include "services/common/status/reason.h"
+#include "services/session/accounts.h"
+
+namespace switchyard {
+
+using session::v1::ReportOutcome;
+using ProtoAccount = session::v1::Account;
+
+namespace {
+
+// How long before a lease would have to wait for a newer token it is got for an account in use.
+constexpr absl::Duration kAhead = absl::Minutes(1);
+// Between attempts to replace a token that is still good.
+constexpr absl::Duration kAttemptPause = absl::Minutes(10);
+
+}  // namespace
+
+std::optional<Accounts::Granted> Accounts::Current(const std::string& label) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end()) return std::nullopt;
+  return GrantedOf(label, found->second);
+}
+
+Accounts::Freshness Accounts::FreshnessOf(const std::string& label) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end()) return Freshness::kFresh;
+  const Account& account = found->second;
+  if (account.token.empty()) return Freshness::kUseless;
+  const absl::Duration lead = refreshers_.at(account.platform)->policy().lead;
+  const absl::Time now = dependencies_.clock.Now();
+  const absl::Duration left = account.expires - now;
+  if (lead == absl::ZeroDuration() || left > lead) return Freshness::kFresh;
+  // A token that is its own credential is worth the same to its last moment; one that was got for a credential is
+  // replaced a lead ahead, since the turn it is lent for takes a while.
+  const bool good_for_now = account.credential.empty() && left > absl::ZeroDuration();
+  if (good_for_now && now < account.next_attempt) return Freshness::kFresh;
+  return good_for_now ? Freshness::kStale : Freshness::kUseless;
+}
+
+std::vector<std::string> Accounts::Ageing() const {
+  absl::MutexLock lock(&mutex_);
+  const absl::Time now = dependencies_.clock.Now();
+  std::vector<std::string> ageing;
+  for (const auto& [label, account] : accounts_) {
+    const absl::Duration lead = refreshers_.at(account.platform)->policy().lead;
+    const absl::Duration left = account.expires - now;
+    if (listeners_.count(label) == 0 || account.token.empty() || !account.health.Usable(now)) continue;
+    if (lead == absl::ZeroDuration() || left > lead + kAhead || now < account.next_attempt) continue;
+    // A platform whose tokens are short-lived is not asked for another again and again.
+    if (left * 2 < account.expires - account.obtained) ageing.push_back(label);
+  }
+  return ageing;
+}
+
+void Accounts::TokenRefused(const std::string& label, int64_t version, ListenerId reporter) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end() || found->second.token_version > version) return;
+  ReportOutcome expired;
+  expired.set_outcome(ReportOutcome::OUTCOME_EXPIRED);
+  Apply(label, expired, false, reporter);
+}
+
+std::optional<Accounts::Exchange> Accounts::ExchangeFor(const std::string& label) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end()) return std::nullopt;
+  const Account& account = found->second;
+  const Refresher& refresher = *refreshers_.at(account.platform);
+  if (refresher.policy().lead == absl::ZeroDuration()) return std::nullopt;
+  Exchange exchange{&refresher, account.identity, {}, std::nullopt, Secret()};
+  if (account.unstored) {
+    exchange.unstored = account.unstored->first;
+    exchange.unstored_for = account.unstored->second;
+  }
+  // Without a credential of its own, a token that can be read for its end is one that renews itself.
+  if (!account.credential.empty()) {
+    exchange.credentials.push_back(account.credential);
+    if (!account.previous.empty()) exchange.credentials.push_back(account.previous);
+  } else if (account.expires < absl::InfiniteFuture() && refresher.policy().renews_token) {
+    exchange.credentials.push_back(account.token);
+  } else {
+    return std::nullopt;
+  }
+  return exchange;
+}
+
+void Accounts::BeginExchange(const std::string& label, Store::Done done) {
+  absl::MutexLock lock(&mutex_);
+  const Account& account = accounts_[label];
+  // A caller's own credential is the caller's to keep.
+  if (account.own || !refreshers_.at(account.platform)->policy().rotates) return done(absl::OkStatus());
+  dependencies_.store.Write(Store::BeginExchange{label, ToStoredTime(dependencies_.clock.Now())}, std::move(done));
+}
+
+void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh, const Secret& used, Store::Done done) {
+  absl::MutexLock lock(&mutex_);
+  Account next = accounts_[label];
+  next.token = fresh.token;
+  next.expires = fresh.expires;
+  next.adopted = true;
+  next.in_doubt = false;
+  next.token_version = std::max(next.token_version, next.newest_version) + 1;
+  next.obtained = dependencies_.clock.Now();
+  const Secret& good = fresh.rotated ? *fresh.rotated : used;
+  if (!next.credential.empty() && !(good == next.credential)) {
+    // Without a rotation it was the previous one that was taken, and the newer one is dead.
+    next.previous = fresh.rotated ? used : Secret();
+    next.credential = good;
+    next.rotated = true;
+  }
+  accounts_[label].newest_version = next.token_version;
+  const auto use = [this, label, next, fresh, used](const absl::Status& stored) {
+    absl::MutexLock inner(&mutex_);
+    Account& account = accounts_[label];
+    if (!stored.ok()) {
+      // The platform may know no other credential any more.
+      account.unstored.emplace(fresh, used);
+      account.in_doubt = refreshers_.at(account.platform)->policy().rotates;
+      return;
+    }
+    account.unstored.reset();
+    if (account.token_version >= next.token_version) return;
+    account.obtained = next.obtained;
+    account.next_attempt = absl::InfinitePast();
+    account.token = next.token;
+    account.expires = next.expires;
+    account.adopted = next.adopted;
+    account.in_doubt = next.in_doubt;
+    account.token_version = next.token_version;
+    account.credential = next.credential;
+    account.previous = next.previous;
+    account.rotated = next.rotated;
+    TellToken(label, account);
+  };
+  if (next.own) {
+    boost::asio::post(dependencies_.executor, [use, done = std::move(done)]() mutable {
+      use(absl::OkStatus());
+      done(absl::OkStatus());
+    });
+    return;
+  }
+  dependencies_.store.Write(Store::PutAccount{ToStored(label, next), true},
+                            [use, done = std::move(done)](absl::Status stored) mutable {
+                              use(stored);
+                              done(stored);
+                            });
+}
+
+void Accounts::FailExchange(const std::string& label, const absl::Status& why, bool settled) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  if (found == accounts_.end()) return;
+  Account& account = found->second;
+  const bool refused = ReasonOf(why) == Reason::REASON_CREDENTIAL_EXPIRED;
+  const bool rotates = refreshers_.at(account.platform)->policy().rotates;
+  LogWarning("exchange_failed", {{"account", label}, {"reason", ReasonName(ReasonOf(why))}, {"settled", settled}});
+  if (!settled && rotates) account.in_doubt = true;
+  account.next_attempt = dependencies_.clock.Now() + kAttemptPause;
+  if (refused && account.in_doubt) {
+    account.health = AccountHealth(ProtoAccount::STATE_NEEDS_LOGIN, absl::InfinitePast());
+    LogInfo("account_state", {{"account", label}, {"state", "STATE_NEEDS_LOGIN"}});
+    RememberState(label);
+    TellWithdrawn(label, account, 0);
+    PollLocked(account.pool);
+  } else if (refused) {
+    ReportOutcome expired;
+    expired.set_outcome(ReportOutcome::OUTCOME_EXPIRED);
+    Apply(label, expired, false, 0);
+  }
+  // A doubt from before outlives a call that came to nothing.
+  const bool over = refused || (settled && !account.in_doubt);
+  if (over && rotates && !account.own) dependencies_.store.Write(Store::EndExchange{label}, nullptr);
+  if (refused) account.in_doubt = false;
+}
+
+void Accounts::TellToken(const std::string& label, const Account& account) {
+  session::v1::LeaseEvent event;
+  event.mutable_token_updated()->mutable_token()->set_value(account.token.Reveal());
+  event.mutable_token_updated()->mutable_token()->set_version(account.token_version);
+  if (account.expires < absl::InfiniteFuture())
+    event.mutable_token_updated()->mutable_token()->mutable_expires_at()->set_seconds(
+        absl::ToUnixSeconds(account.expires));
+  Tell(label, event, 0);
+}
+
+void Accounts::AdoptToken(const std::string& label, Secret token) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = accounts_.find(label);
+  // A caller's own token is the caller's to replace.
+  if (found == accounts_.end() || found->second.own || found->second.token == token) return;
+  // When it ends, if it says so itself.
+  absl::Time expires = found->second.expires;
+  const auto normal = refreshers_.at(found->second.platform)->Normalise(token);
+  if (normal.ok() && !normal->exchanged) expires = normal->expires;
+  const int64_t version = std::max(found->second.token_version, found->second.newest_version) + 1;
+  found->second.newest_version = version;
+  // Nobody gets the new token before it is durable.
+  const auto use = [this, label, token, version, expires](const absl::Status& status) {
+    absl::MutexLock inner(&mutex_);
+    Account& account = accounts_[label];
+    if (!status.ok() || account.token_version >= version) return;
+    account.token = token;
+    account.adopted = true;
+    account.expires = expires;
+    account.obtained = dependencies_.clock.Now();
+    account.token_version = version;
+    TellToken(label, account);
+  };
+  dependencies_.store.Write(Store::PutToken{label, token, version, ToStoredExpiry(expires)}, use);
+}
+
+}  // namespace switchyard
