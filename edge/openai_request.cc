@@ -13,6 +13,7 @@
 #include "edge/data_url.h"
 #include "edge/fields.h"
 #include "edge/request_body.h"
+#include "edge/request_parts.h"
 #include "services/common/status/reason.h"
 #include "services/common/text/json.h"
 #include "services/common/text/views.h"
@@ -55,31 +56,12 @@ constexpr std::array kRoles = {
     Word<Role>{"user", Role::ROLE_USER},     Word<Role>{"assistant", Role::ROLE_ASSISTANT},
     Word<Role>{"tool", Role::ROLE_TOOL},     Word<Role>{"function", Role::ROLE_TOOL},
 };
-constexpr std::array kEfforts = {
-    Word<ReasoningOptions::Effort>{"none", ReasoningOptions::EFFORT_NONE},
-    Word<ReasoningOptions::Effort>{"minimal", ReasoningOptions::EFFORT_MINIMAL},
-    Word<ReasoningOptions::Effort>{"low", ReasoningOptions::EFFORT_LOW},
-    Word<ReasoningOptions::Effort>{"medium", ReasoningOptions::EFFORT_MEDIUM},
-    Word<ReasoningOptions::Effort>{"high", ReasoningOptions::EFFORT_HIGH},
-    Word<ReasoningOptions::Effort>{"xhigh", ReasoningOptions::EFFORT_MAX},
-    Word<ReasoningOptions::Effort>{"max", ReasoningOptions::EFFORT_MAX},
-};
 // `thinking.type`, as several of the platforms' own APIs have it.
 constexpr std::array kThinking = {
     Word<ReasoningOptions::Effort>{"enabled", ReasoningOptions::EFFORT_MEDIUM},
     Word<ReasoningOptions::Effort>{"auto", ReasoningOptions::EFFORT_UNSPECIFIED},
     Word<ReasoningOptions::Effort>{"adaptive", ReasoningOptions::EFFORT_UNSPECIFIED},
     Word<ReasoningOptions::Effort>{"disabled", ReasoningOptions::EFFORT_NONE},
-};
-constexpr std::array kFormats = {
-    Word<ReasoningFormat>{"think", ReasoningFormat::REASONING_FORMAT_THINK},
-    Word<ReasoningFormat>{"separate", ReasoningFormat::REASONING_FORMAT_SEPARATE},
-    Word<ReasoningFormat>{"tags", ReasoningFormat::REASONING_FORMAT_TAGS},
-    Word<ReasoningFormat>{"hidden", ReasoningFormat::REASONING_FORMAT_HIDDEN},
-};
-constexpr std::array kHistories = {
-    Word<chat::v1::HistoryMode>{"flatten", chat::v1::HISTORY_MODE_FLATTEN},
-    Word<chat::v1::HistoryMode>{"last", chat::v1::HISTORY_MODE_LAST},
 };
 constexpr std::array kResponseFormats = {
     Word<ResponseFormat::Kind>{"text", ResponseFormat::KIND_TEXT},
@@ -101,21 +83,6 @@ constexpr std::array kServiceTiers = {Word<Nothing>{"auto", {}}, Word<Nothing>{"
                                       Word<Nothing>{"flex", {}}, Word<Nothing>{"scale", {}},
                                       Word<Nothing>{"priority", {}}};
 constexpr std::array kAudioFormats = {Word<Nothing>{"wav", {}}, Word<Nothing>{"mp3", {}}};
-
-/// A member that is an object, as JSON text; "" if there is none.
-std::string ReadObject(Fields& fields, absl::string_view key) {
-  const json::value* value = fields.Raw(key);
-  if (value == nullptr) return "";
-  if (value->is_object()) return json::serialize(*value);
-  fields.Wrong(key, "an object");
-  return "";
-}
-
-void AddUnsupported(ChatRequest& request, absl::string_view field, absl::string_view why) {
-  auto& unsupported = *request.add_unsupported();
-  unsupported.set_field(std::string(field));
-  unsupported.set_why(std::string(why));
-}
 
 // ---- content parts
 
@@ -468,10 +435,9 @@ void ReadReasoning(Fields& fields, ChatRequest& request, Reading& reading) {
   }
   if (const json::value* value = fields.Raw("reasoning")) {
     Fields object(JsonReader(*value, "reasoning"), reading);
-    if (auto effort = object.OneOf("effort", kEfforts)) reasoning.set_effort(*effort);
+    if (auto effort = object.OneOf("effort", kReasoningEfforts)) reasoning.set_effort(*effort);
   }
-  if (auto effort = fields.OneOf("reasoning_effort", kEfforts)) reasoning.set_effort(*effort);
-  if (auto format = fields.OneOf("reasoning_format", kFormats)) reasoning.set_format(*format);
+  if (auto effort = fields.OneOf("reasoning_effort", kReasoningEfforts)) reasoning.set_effort(*effort);
 }
 
 void ReadPlace(Fields& options, chat::v1::WebSearchOptions& search, Reading& reading) {
@@ -498,10 +464,10 @@ void ReadWebSearch(Fields& fields, ChatRequest& request, Reading& reading) {
     if (auto size = options.String("search_context_size")) search.set_context_size(*std::move(size));
     ReadPlace(options, search, reading);
   }
-  if (auto enabled = fields.Bool("web_search")) search.set_enabled(*enabled);
 }
 
-void ReadMetadata(Fields& fields, ChatRequest& request) {
+// Within the limits that OpenAI has for it.
+void ReadStrictMetadata(Fields& fields, ChatRequest& request) {
   const json::value* metadata = fields.Raw("metadata");
   if (metadata == nullptr) return;
   if (!metadata->is_object()) return fields.Wrong("metadata", "an object of strings");
@@ -521,13 +487,7 @@ void ReadMetadata(Fields& fields, ChatRequest& request) {
 void ReadCaller(Fields& fields, ChatRequest& request) {
   if (auto user = fields.String("user", kUserLength)) request.set_end_user(*std::move(user));
   if (auto user = fields.String("safety_identifier", kUserLength)) request.set_end_user(*std::move(user));
-  if (auto id = fields.String("conversation_id")) request.set_conversation_id(*std::move(id));
-  if (auto keep = fields.Bool("keep_conversation")) request.set_keep_conversation(*keep);
-  if (auto account = fields.String("account", kIdLength))
-    request.mutable_credential()->mutable_pool()->set_account(*std::move(account));
-  if (auto history = fields.OneOf("history", kHistories)) request.set_history(*history);
-  if (auto ignore = fields.Bool("ignore_unsupported")) request.set_ignore_unsupported(*ignore);
-  ReadMetadata(fields, request);
+  ReadStrictMetadata(fields, request);
 }
 
 // ---- what no web chat can do, and what has no meaning here
@@ -574,7 +534,7 @@ void ReadUnsupported(Fields& fields, ChatRequest& request) {
     const json::value* value = fields.Raw(name);
     if (value == nullptr) continue;
     if (!value->is_object()) return fields.Wrong(name, "an object");
-    AddUnsupported(request, name, why);
+    AddUnsupported(request, std::string(name), why);
   }
 }
 
@@ -617,6 +577,7 @@ void ReadBody(const json::value& body, ChatCompletionCall& call, Reading& readin
   ReadResponseFormat(fields, request, reading);
   ReadReasoning(fields, request, reading);
   ReadWebSearch(fields, request, reading);
+  ReadRelayFields(fields, request);
   ReadCaller(fields, request);
   if (call.n > 1 && request.keep_conversation())
     fields.Fault("n", "must be 1 where the conversation is kept: each answer has a conversation of its own");

@@ -15,6 +15,8 @@ using chat::v1::ReasoningFormat;
 
 namespace {
 
+constexpr int64_t kAccountLength = 256;
+
 constexpr std::array kFormats = {
     Word<ReasoningFormat>{"think", ReasoningFormat::REASONING_FORMAT_THINK},
     Word<ReasoningFormat>{"separate", ReasoningFormat::REASONING_FORMAT_SEPARATE},
@@ -33,7 +35,7 @@ void ReadRelayFields(Fields& fields, ChatRequest& request) {
   if (auto enabled = fields.Bool("web_search")) request.mutable_web_search()->set_enabled(*enabled);
   if (auto id = fields.String("conversation_id")) request.set_conversation_id(*std::move(id));
   if (auto keep = fields.Bool("keep_conversation")) request.set_keep_conversation(*keep);
-  if (auto account = fields.String("account"))
+  if (auto account = fields.String("account", kAccountLength))
     request.mutable_credential()->mutable_pool()->set_account(*std::move(account));
   if (auto history = fields.OneOf("history", kHistories)) request.set_history(*history);
   if (auto ignore = fields.Bool("ignore_unsupported")) request.set_ignore_unsupported(*ignore);
