@@ -149,6 +149,18 @@ TEST(FlattenHistory, ToolsComeBeforeTheConversation) {
   EXPECT_EQ(*FlattenHistory(request, "qwen"), "Hi <tool_call>");
 }
 
+TEST(FlattenHistory, AResultBelongsToTheNearestCallBeforeIt) {
+  ChatRequest request;
+  for (const char* name : {"weather", "time"}) {
+    Add(request, Role::ROLE_USER, "?");
+    AddCall(request, "call_0", name, "{}");
+    AddResult(request, "call_0", "!");
+  }
+  const std::string prompt = *FlattenHistory(request, "qwen");
+  EXPECT_LT(prompt.find("[Tool result: weather]"), prompt.find("[Tool result: time]")) << prompt;
+  EXPECT_NE(prompt.find("[Tool result: time]"), std::string::npos) << prompt;
+}
+
 TEST(NewMessages, OfAConversationThatGoesOn) {
   ChatRequest request;
   request.set_conversation_id("kept");

@@ -80,6 +80,15 @@ TEST(Validate, NamesTheField) {
   EXPECT_TRUE(Check([](ChatRequest&) {}).ok());
 }
 
+TEST(Validate, WhatIsNotSupportedIsNamedFirst) {
+  const auto bare = [](ChatRequest& r) {
+    r.clear_messages();
+    r.add_unsupported()->set_field("input[0]");
+  };
+  EXPECT_EQ(DetailOf(Check(bare)).field(), "input[0]");
+  EXPECT_EQ(DetailOf(Check(bare, true)).field(), "messages");
+}
+
 TEST(Validate, WhatMayBeIgnoredIsIgnoredOnRequest) {
   const auto logprobs = [](ChatRequest& r) { r.add_unsupported()->set_field("logprobs"); };
   EXPECT_TRUE(Check(logprobs, true).ok());
