@@ -1,0 +1,139 @@
+// The mesh on several hosts of its own, under load, while things happen to it. See run --help.
+import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Canary } from "./canary.mjs";
+import { Authority } from "./certificates.mjs";
+import { Judge } from "./judge.mjs";
+import { Load } from "./load.mjs";
+import { Mesh, pause, until } from "./mesh.mjs";
+import { Network } from "./network.mjs";
+import { scenarios } from "./scenarios.mjs";
+
+const numbers = {
+  platform: 2, client: 3, "edge-a": 11, "edge-b": 12, "provider-1": 21, "provider-2": 22, "provider-3": 23,
+  "session-1": 31, "session-2": 32, "signing-1": 41, "signing-2": 42, "etcd-1": 51, "etcd-2": 52, "etcd-3": 53,
+};
+const providers = ["provider-1", "provider-2", "provider-3"];
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { bin: { type: "string" }, long: { type: "boolean" }, keep: { type: "boolean" }, inside: { type: "string" }, work: { type: "string" } },
+});
+const chosen = positionals.length > 0 ? positionals : Object.keys(scenarios);
+for (const name of chosen) {
+  if (!(name in scenarios)) {
+    console.error(`tests/hosts/run: there is no scenario '${name}'; there are ${Object.keys(scenarios).join(", ")}.`);
+    process.exit(2);
+  }
+}
+const sessionHosts = ["session-1"];
+
+// Timers that nobody waits for any more would keep it alive.
+process.exit(options.inside ? await inside() : await outside());
+
+/** Makes the hosts, does the rest on one of them, and leaves nothing behind. */
+async function outside() {
+  const network = new Network(`sy${process.pid}-`, numbers);
+  const work = mkdtempSync(path.join(os.tmpdir(), "switchyard-hosts-"));
+  try {
+    network.build({ deepseek: providers, zhipu: providers, signing: ["signing-1", "signing-2"], session: sessionHosts });
+    const child = spawn("ip", ["netns", "exec", network.namespace("client"), process.execPath, fileURLToPath(import.meta.url),
+      ...process.argv.slice(2), "--inside", network.prefix, "--work", work], { stdio: "inherit" });
+    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill("SIGTERM"));
+    return await new Promise((resolve) => child.on("exit", (code) => resolve(code ?? 1)));
+  } finally {
+    for (const host of Object.keys(numbers)) {
+      let left = "";
+      try {
+        left = execFileSync("ip", ["netns", "pids", network.namespace(host)], { encoding: "utf8" });
+      } catch {
+        // It was never made.
+      }
+      for (const pid of left.split("\n").filter(Boolean)) process.kill(Number(pid), "SIGKILL");
+    }
+    network.destroy();
+    if (options.keep) console.log(`what the programs wrote is in ${work}`);
+    else rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function inside() {
+  const network = new Network(options.inside, numbers);
+  const { work } = options;
+  const mark = randomBytes(6).toString("hex");
+  const canaries = { apiKey: `sk-canary-${mark}-key`, storeKey: randomBytes(32).toString("hex"), prompt: `promptcanary${mark}`, token: `sim-tokencanary-${mark}-` };
+  const authority = new Authority(path.join(work, "authority")), other = new Authority(path.join(work, "other-authority"));
+  const secrets = { apiKey: canaries.apiKey, storeKey: canaries.storeKey, accounts: {} };
+  const mesh = new Mesh({ network, work, bin: options.bin, authority, secrets, sessions: sessionHosts, store: {} });
+  process.on("exit", () => mesh.killAll());
+  process.on("SIGTERM", () => process.exit(1));
+  await mesh.simulator.start();
+
+  const users = { deepseek: 150, zhipu: 90 }, accounts = { deepseek: 220, zhipu: 130 };
+  for (let number = 1; number <= accounts.deepseek; ++number) secrets.accounts[`DEEPSEEK_TOKEN${number > 1 ? `_${number}` : ""}`] = `${canaries.token}${number}`;
+  for (let number = 1; number <= accounts.zhipu; ++number) secrets.accounts[`ZHIPU_TOKEN${number > 1 ? `_${number}` : ""}`] = (await mesh.control(`credentials?number=${number}`)).ZHIPU_TOKEN;
+  mesh.writeAccounts();
+  // Tokens that are exchanged all the time, and replaced with each exchange.
+  for (const script of ["rotation=grace", "access_s=20", "exchange_ms=50"]) await mesh.control("zhipu", { script });
+  await mesh.start();
+
+  const canary = new Canary({
+    "the API key": canaries.apiKey, "the store's key": canaries.storeKey, "a prompt or an answer": canaries.prompt,
+    "a platform's token": canaries.token, "a token that was exchanged": "eyJhbGciOi", "a private key": "PRIVATE KEY-----",
+  });
+  const looking = setInterval(() => {
+    for (const program of mesh.programs) if (program.running) canary.lookAtArguments(program.name, program.pid);
+  }, 1000);
+
+  const models = Array.from({ length: users.deepseek + users.zhipu }, (_, index) => (index % 8 < 5 ? "deepseek-chat" : "zhipu"));
+  const load = new Load({ edges: mesh.edges.map(({ host, address, port }) => ({ host, address, port })), key: canaries.apiKey, models, canary: canaries.prompt });
+  const judge = new Judge(mesh, load);
+  const begun = Date.now();
+  load.start();
+  try {
+    for (const name of chosen) await scenarios[name]({ mesh, network, load, judge, authority, other, long: options.long });
+  } catch (error) {
+    judge.check("the scenarios run to their end", false, error.stack);
+  }
+  await load.stop();
+  judge.check("connections refused by an edge were made to the other", true);
+  await ends({ mesh, judge });
+  clearInterval(looking);
+  secretsStay({ canary, load, work, judge });
+  console.log(`\n${load.closed.length} streams in ${((Date.now() - begun) / 1000).toFixed(0)} s, ${load.elsewhere} connections made to the other edge`);
+  console.table(Object.fromEntries(judge.rows.map(({ scenario, ...counts }) => [scenario, counts])));
+  console.log(`hosts: ${judge.passed} passed, ${judge.failed} failed`);
+  return judge.failed === 0 ? 0 : 1;
+}
+
+/** Nothing is left: no conversation at a platform, no program that does not end. */
+async function ends({ mesh, judge }) {
+  const left = async () => {
+    const { deepseek, zhipu } = await mesh.control("state");
+    return deepseek.open_conversations + zhipu.open_conversations;
+  };
+  try {
+    await until("conversations are deleted", async () => (await left()) === 0, 20_000);
+  } catch {
+    // Said by the check.
+  }
+  const conversations = await left();
+  judge.check("every conversation is deleted in the end", conversations === 0, conversations);
+  const odd = await mesh.stop();
+  judge.check("every program ends well", Object.keys(odd).length === 0, JSON.stringify(odd));
+  await pause(0);
+}
+
+/** Planted tokens, keys and prompts are nowhere but where they belong. */
+function secretsStay({ canary, load, work, judge }) {
+  canary.lookBelow(work, ["accounts.env", "key.pem", "authority", "other-authority"]);
+  for (const error of load.errors) canary.look("an error", error);
+  judge.check("no secret is found", canary.hits.size === 0, [...canary.hits].slice(0, 20).join("; "));
+  console.log(`secrets: ${canary.looked} places and ${canary.bytes} bytes looked through, ${canary.hits.size} found`);
+  judge.check("there was something to look through", canary.bytes > 100_000 && existsSync(work));
+}

@@ -1,0 +1,133 @@
+// What befalls the mesh, one after the other. Each takes {mesh, network, load, judge, authority, long} and is run under load.
+import { readFileSync } from "node:fs";
+import { replaceFile } from "./certificates.mjs";
+import { pause, until } from "./mesh.mjs";
+import { permissionDenied, table } from "./refusals.mjs";
+
+async function steady({ judge }) {
+  await judge.scenario("steady", { calm: true, act: async (mark) => { await mark(); await pause(1000); } });
+}
+
+/** Ends each replica as a rolling update does, one after the other: SIGTERM, its streams end, it is started again. */
+async function rolling({ mesh, judge }) {
+  const rounds = [
+    ["edge", mesh.edges.map((program) => [program])],
+    ["provider", ["provider-1", "provider-2", "provider-3"].map((host) => mesh.on(host))],
+    ["session", mesh.sessions.map((program) => [program])],
+    ["signing", mesh.signing.map((program) => [program])],
+  ];
+  for (const [service, groups] of rounds) {
+    const alone = groups.length === 1;  // nothing is there to take over meanwhile
+    await judge.scenario(`rolling restart of ${service}`, {
+      calm: !alone, recovery: 25_000,
+      act: async (mark) => {
+        await mark();
+        for (const group of groups) {
+          const statuses = await Promise.all(group.map((program) => program.stop()));
+          group.forEach((program, i) => judge.check(`${program.name} ends well on SIGTERM`, statuses[i] === 0, statuses[i]));
+          await Promise.all(group.map((program) => program.start()));
+        }
+      },
+    });
+  }
+}
+
+/** kill -9 of one of each kind, which comes back after a second, as by any supervisor. */
+async function killing({ mesh, judge }) {
+  const victims = [
+    [mesh.edges[0], { service: "edge", host: "edge-a" }],
+    [mesh.of("deepseek")[0], { service: "deepseek", host: "provider-1" }],
+    [mesh.of("zhipu")[1], { service: "zhipu", host: "provider-2" }],
+    [mesh.sessions[0], null],
+    [mesh.signing[0], null],
+  ];
+  for (const [victim, on] of victims) {
+    const { before, after, lost } = await judge.scenario(`kill -9 of ${victim.name}`, {
+      on,
+      act: async (mark) => {
+        await mark();
+        await victim.kill();
+        await pause(1000);
+        await victim.start();
+      },
+    });
+    if (victim.service === "edge") {
+      // Some of them had ended by themselves before the platform could be told.
+      const cancelled = after.cancelled - before.cancelled;
+      judge.check("the platforms are told to stop what nobody reads any more", cancelled >= lost.length / 2, `${cancelled} of ${lost.length}`);
+    }
+  }
+}
+
+/** A host that nothing reaches, and that reaches nothing; nobody gets a FIN or an RST. */
+async function cutting({ mesh, network, judge, long }) {
+  const victims = [["provider-3", { host: "provider-3" }], [mesh.sessions[0].host, null]];
+  for (const [host, on] of victims) {
+    await judge.scenario(`${host} is cut off and healed`, {
+      on,
+      act: async (mark) => {
+        await mark();
+        network.cut(host);
+        await pause(long ? 40_000 : 12_000);
+        network.heal(host);
+        await pause(1000);
+      },
+    });
+  }
+}
+
+/** New certificates for everybody, again and again, and among them some that are none. */
+async function certificates({ mesh, judge, authority, long }) {
+  const rounds = long ? 20 : 3;
+  let bad = 0;
+  const words = (program) => program.output().split("certificates_replaced").length - 1;
+  await judge.scenario("certificates rotate", {
+    calm: true,
+    act: async (mark) => {
+      await mark();
+      for (let round = 0; round < rounds; ++round) {
+        const before = new Map(mesh.programs.map((program) => [program, words(program)]));
+        for (const program of mesh.programs) program.certify();
+        await until("every program takes its new certificate up", () => mesh.programs.every((program) => words(program) > before.get(program)));
+        // What does not fit together, or is damaged, never replaces what is good.
+        for (const program of mesh.programs) {
+          const good = readFileSync(program.tls.certificate);
+          if (round % 2 === 0) replaceFile(program.tls.certificate, good.subarray(0, good.length / 2));
+          else replaceFile(program.tls.certificate, readFileSync(authority.issue(program.identity, program.names).certificate));
+          ++bad;
+        }
+        await pause(2500);
+      }
+      for (const program of mesh.programs) program.certify();
+      await pause(1500);
+    },
+  });
+  console.log(`  ${rounds} new certificates and ${bad / mesh.programs.length} bad ones for each of ${mesh.programs.length} programs`);
+}
+
+/** Who is nobody, and who is somebody else, on every port. */
+async function refusals({ mesh, judge, authority, other, network }) {
+  const client = [`IP:${network.address("client")}`];
+  const strangers = {
+    plaintext: null,
+    "no certificate": { authority: authority.certificate },
+    "another authority's edge": { ...other.issue("switchyard-edge", client), authority: authority.certificate },
+    "an expired edge": authority.issue("switchyard-edge", client, -1),
+  };
+  const names = ["edge", "deepseek", "zhipu", "session", "signing", "accounts", "nobody"].map((name) => `switchyard-${name}`);
+  const known = Object.fromEntries(names.map((name) => [name, authority.issue(name, client)]));
+  const results = await table(mesh.programs.filter((program) => program.service !== "edge"), strangers, known);
+  for (const { what, good, got } of results) judge.check(what, good, got);
+  // The edge speaks HTTP: a caller is known by a key.
+  for (const edge of mesh.edges) {
+    for (const [what, headers] of [["no key", {}], ["a wrong key", { Authorization: "Bearer sk-somebody-elses-key" }]]) {
+      const response = await fetch(`http://${edge.address}:${edge.port}/v1/models`, { headers });
+      await response.text();
+      judge.check(`${edge.name}: ${what}`, response.status === 401, response.status);
+    }
+  }
+  const refused = results.filter(({ got }) => got === "refused").length, denied = results.filter(({ got }) => got === permissionDenied).length;
+  console.log(`refusals: ${results.length} calls on ${mesh.programs.length} ports, ${refused} refused in the handshake, ${denied} by identity, ${results.length - refused - denied} served`);
+}
+
+export const scenarios = { steady, rolling, killing, cutting, certificates, refusals };
