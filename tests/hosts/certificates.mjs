@@ -3,36 +3,67 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
+const settings = (directory) => `
+[req]
+distinguished_name = subject
+[subject]
+[root]
+basicConstraints = critical, CA:TRUE
+[leaf]
+basicConstraints = CA:FALSE
+subjectAltName = \${ENV::ALTERNATIVE}
+[ca]
+default_ca = own
+[own]
+database = ${directory}/index
+new_certs_dir = ${directory}
+certificate = ${directory}/ca.crt
+private_key = ${directory}/ca.key
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = any
+x509_extensions = leaf
+[any]
+commonName = supplied
+`;
 
 export class Authority {
-  constructor(directory, name = "hosts.test") {
+  constructor(directory) {
     this.directory = directory;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.certificate = path.join(directory, "ca.crt");
-    this.key = path.join(directory, "ca.key");
-    this.settings = path.join(directory, "openssl.cnf");
-    writeFileSync(this.settings, "[req]\ndistinguished_name=dn\n[dn]\n[root]\nbasicConstraints=critical,CA:TRUE\n[leaf]\nbasicConstraints=CA:FALSE\nsubjectAltName=${ENV::ALTERNATIVE}\n");
-    this.#request(["-extensions", "root"], `Authority of ${name} ${path.basename(directory)}`, 30, this.key, this.certificate, "DNS:none");
-    this.serial = 0;
+    writeFileSync(this.#path("openssl.cnf"), settings(directory));
+    writeFileSync(this.#path("index"), "");
+    this.certificate = this.#path("ca.crt");
+    this.issued = 0;
+    // Of one name each: who looks for an issuer by its name must not find another's key.
+    this.#make("ca", ["-x509", "-extensions", "root", "-days", "30", "-out", this.certificate], `The authority ${path.basename(directory)}`);
   }
 
   /**
    * A certificate for `identity`, in files of their own: {certificate, key, authority}.
    * @param names what it may be called by: ["DNS:session", "IP:10.77.0.41"]
-   * @param days may be negative: expired already
+   * @param expired it was good once
    */
-  issue(identity, names, days = 2) {
-    const base = path.join(this.directory, `${identity}-${++this.serial}`);
-    const set = { certificate: `${base}.crt`, key: `${base}.key`, authority: this.certificate };
+  issue(identity, names, { expired = false } = {}) {
+    const name = `${identity}-${++this.issued}`;
     const alternative = [...names, `URI:spiffe://hosts.test/${identity}`].join(",");
-    this.#request(["-extensions", "leaf", "-CA", this.certificate, "-CAkey", this.key], identity, days, set.key, set.certificate, alternative);
+    const set = { certificate: this.#path(`${name}.crt`), key: this.#path(`${name}.key`), authority: this.certificate };
+    this.#make(name, ["-out", this.#path(`${name}.csr`)], identity);
+    const dates = expired ? ["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"] : ["-days", "2"];
+    this.#openssl(["ca", "-config", this.#path("openssl.cnf"), "-batch", "-notext", ...dates, "-in", this.#path(`${name}.csr`), "-out", set.certificate], alternative);
     return set;
   }
 
-  #request(more, subject, days, key, certificate, alternative) {
-    execFileSync("openssl", ["req", "-x509", "-config", this.settings, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-      "-subj", `/CN=${subject}`, "-days", String(days), "-keyout", key, "-out", certificate, ...more],
-    { env: { ...process.env, ALTERNATIVE: alternative }, stdio: ["ignore", "pipe", "pipe"] });
+  #path(name) {
+    return path.join(this.directory, name);
+  }
+  #make(name, flags, subject) {
+    this.#openssl(["req", "-config", this.#path("openssl.cnf"), "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+      "-subj", `/CN=${subject}`, "-keyout", this.#path(`${name}.key`), ...flags]);
+  }
+  #openssl(words, alternative = "DNS:none") {
+    execFileSync("openssl", words, { env: { ...process.env, ALTERNATIVE: alternative }, stdio: ["ignore", "pipe", "pipe"] });
   }
 }
 

@@ -26,7 +26,9 @@ export class Judge {
     const violations = [...deepseek.violations, ...zhipu.violations];
     const count = (pattern) => violations.filter((text) => pattern.test(text)).length;
     return {
-      deepseek, zhipu, violations,
+      deepseek, zhipu,
+      // Whoever deletes conversations after a crash cannot know which are gone already.
+      violations: violations.filter((text) => text !== "delete: a conversation that does not exist"),
       peers: { ...deepseek.peers, ...zhipu.peers },
       twice: count(/two (generations|answers) at once/),
       lost: count(/older refresh token|two exchanges at once/) + (zhipu.refusals["a refresh token that is no longer good"] ?? 0),

@@ -8,8 +8,9 @@
 //   hung      no byte for longer than the edge's heartbeat allows; a defect, too
 import http from "node:http";
 
-export const pieces = 24;
-export const pieceMs = 250;
+// Between 4 and 8 s, so that users who begin together do not stay together.
+const pieceMs = 250;
+const piecesOf = (index) => 16 + ((index * 7) % 17);
 const hungMs = 40_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -67,7 +68,7 @@ export class Load {
         await pause(50);
         continue;
       }
-      const record = { tag: `u${index}t${turn}`, model, edge: edge.host, begun: Date.now(), outcome: "open" };
+      const record = { tag: `u${index}t${turn}`, model, pieces: piecesOf(index), edge: edge.host, begun: Date.now(), outcome: "open" };
       this.open.add(record);
       await this.ask(edge, record);
       record.ended = Date.now();
@@ -90,7 +91,7 @@ export class Load {
   /** One stream; fills in the record's outcome. */
   ask(edge, record) {
     const text = `${this.canary} answer ${record.tag} ${words.join(" ")}`;
-    const script = `text=${text.replaceAll(" ", "+")} chunks=${pieces} chunk_ms=${pieceMs} tag=${record.tag}`;
+    const script = `text=${text.replaceAll(" ", "+")} chunks=${record.pieces} chunk_ms=${pieceMs} tag=${record.tag}`;
     const body = JSON.stringify({
       model: record.model,
       stream: true,

@@ -74,7 +74,7 @@ async function inside() {
   process.on("SIGTERM", () => process.exit(1));
   await mesh.simulator.start();
 
-  const users = { deepseek: 150, zhipu: 90 }, accounts = { deepseek: 220, zhipu: 130 };
+  const users = { deepseek: 150, zhipu: 90 }, accounts = { deepseek: 160, zhipu: 100 };
   for (let number = 1; number <= accounts.deepseek; ++number) secrets.accounts[`DEEPSEEK_TOKEN${number > 1 ? `_${number}` : ""}`] = `${canaries.token}${number}`;
   for (let number = 1; number <= accounts.zhipu; ++number) secrets.accounts[`ZHIPU_TOKEN${number > 1 ? `_${number}` : ""}`] = (await mesh.control(`credentials?number=${number}`)).ZHIPU_TOKEN;
   mesh.writeAccounts();

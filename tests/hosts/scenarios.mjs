@@ -112,7 +112,7 @@ async function refusals({ mesh, judge, authority, other, network }) {
     plaintext: null,
     "no certificate": { authority: authority.certificate },
     "another authority's edge": { ...other.issue("switchyard-edge", client), authority: authority.certificate },
-    "an expired edge": authority.issue("switchyard-edge", client, -1),
+    "an expired edge": authority.issue("switchyard-edge", client, { expired: true }),
   };
   const names = ["edge", "deepseek", "zhipu", "session", "signing", "accounts", "nobody"].map((name) => `switchyard-${name}`);
   const known = Object.fromEntries(names.map((name) => [name, authority.issue(name, client)]));
