@@ -1,4 +1,5 @@
 // What the streams of a scenario came to, as a row of counts, and the checks that follow from it.
+import { longPieces } from "./load.mjs";
 import { until, pause } from "./mesh.mjs";
 
 const explicit = new Set(["refused", "error"]);
@@ -51,8 +52,12 @@ export class Judge {
    * @param on {host, service} of what is killed: which streams are lost with it; null for nothing
    * @param calm nothing at all may fail
    * @param least streams that have to be on what is killed
+   * @param long whether some of the streams have to be long ones
    */
-  async scenario(name, { act, on = null, calm = false, least = on ? 20 : 0, recovery = recoveryMs }) {
+  async scenario(name, { act, on = null, calm = false, least = on ? 20 : 0, recovery = recoveryMs, long = false }) {
+    this.load.long = long;
+    const longOnes = () => [...this.load.open].filter((record) => record.pieces === longPieces && record.content !== undefined).length;
+    if (long) await until("long streams", () => longOnes() >= 15, 60_000);
     await this.steady();
     let before = await this.platforms();
     let fault = Date.now(), atRisk = new Set(this.load.open), peers = before.peers;
@@ -64,6 +69,7 @@ export class Judge {
       return fault;
     };
     const extra = (await act(mark)) ?? {};
+    this.load.long = false;
     Object.assign(peers, on ? Object.fromEntries(Object.entries((await this.platforms()).peers).filter(([tag]) => !(tag in peers))) : {});
     await pause(2000);
     const open = new Set(this.load.open);

@@ -11,6 +11,8 @@ import http from "node:http";
 // Between 4 and 8 s, so that users who begin together do not stay together.
 const pieceMs = 250;
 const piecesOf = (index) => 16 + ((index * 7) % 17);
+// 16 s: longer than any lease lasts by itself.
+export const longPieces = 64;
 const hungMs = 40_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -31,6 +33,7 @@ export class Load {
     this.closed = [];
     this.elsewhere = 0;  // connections refused by one edge and made to another
     this.errors = [];  // bodies of errors, for whoever looks for secrets in them
+    this.long = false;  // whether every eighth user asks for long answers
     this.stopping = false;
     this.turn = 0;
   }
@@ -68,7 +71,7 @@ export class Load {
         await pause(50);
         continue;
       }
-      const record = { tag: `u${index}t${turn}`, model, pieces: piecesOf(index), edge: edge.host, begun: Date.now(), outcome: "open" };
+      const record = { tag: `u${index}t${turn}`, model, pieces: this.long && index % 8 === 0 ? longPieces : piecesOf(index), edge: edge.host, begun: Date.now(), outcome: "open" };
       this.open.add(record);
       await this.ask(edge, record);
       record.ended = Date.now();

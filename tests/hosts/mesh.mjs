@@ -1,5 +1,5 @@
 // The programs on their hosts, each with its own certificate, settings, directory and log.
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, closeSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { replaceFile } from "./certificates.mjs";
@@ -93,10 +93,13 @@ export class Mesh {
   /**
    * @param bin Bazel's output directory
    * @param secrets {apiKey, storeKey, accounts: {NAME: value}}
-   * @param store what session keeps its state in, and on how many hosts; see stores()
+   * @param sessions hosts of the session service: one with SQLite, several where they share etcd
+   * @param etcd what they share; undefined for SQLite
+   * @param collector URL of whoever takes spans, if the programs have any
+   * @param admin whether they serve metrics
    */
-  constructor({ network, work, bin, authority, secrets, sessions, store }) {
-    Object.assign(this, { network, work, secrets });
+  constructor({ network, work, bin, authority, secrets, sessions, etcd, collector, admin }) {
+    Object.assign(this, { network, work, secrets, etcd });
     const platform = `http://${network.address("platform")}:${ports.simulator}`;
     const common = { SWITCHYARD_THREADS: "1", SWITCHYARD_LOG__LEVEL: "debug", SWITCHYARD_SERVER__DRAIN_DELAY: "2s", SWITCHYARD_SERVER__DRAIN_LIMIT: "30s" };
     for (const name of hidden) common[`SWITCHYARD_PROVIDERS__${upper(name)}__ENABLED`] = "false";
@@ -107,6 +110,7 @@ export class Mesh {
     }
     common.SWITCHYARD_SIGNING__TARGET = `dns:///signing:${ports.signing}`;
     common.SWITCHYARD_SESSION__TARGET = `dns:///session:${ports.session}`;
+    if (collector) common.SWITCHYARD_TRACING__OTLP_URL = collector;
     const make = (service, host, binary, own, flags = []) => {
       const identity = `switchyard-${service}`;
       const program = new Program({
@@ -119,6 +123,8 @@ export class Mesh {
         SWITCHYARD_TLS__KEY: program.tls.key, SWITCHYARD_TLS__AUTHORITY: program.tls.authority,
       });
       program.port = ports[service];
+      program.adminPort = ports[service] + 1000;
+      if (admin) program.environment.SWITCHYARD_ADMIN__LISTEN = `${program.address}:${program.adminPort}`;
       program.service = service;
       return program;
     };
@@ -130,7 +136,13 @@ export class Mesh {
       make("signing", host, "services/signing/switchyard-signing", { SWITCHYARD_SIGNING__THREADS: "1" }, at("signing", host)));
     this.accounts = path.join(work, "accounts.env");
     this.sessions = sessions.map((host) => {
-      const program = make("session", host, "services/session/switchyard-session", { SWITCHYARD_SESSION__STORE_KEY: secrets.storeKey, ...store }, at("session", host));
+      const program = make("session", host, "services/session/switchyard-session", { SWITCHYARD_SESSION__STORE_KEY: secrets.storeKey }, at("session", host));
+      if (etcd) {
+        Object.assign(program.environment, {
+          SWITCHYARD_SESSION__STORE: `etcd://${etcd.endpoints}`, SWITCHYARD_SESSION__ETCD_CA: program.tls.authority,
+          SWITCHYARD_SESSION__ETCD_CERTIFICATE: program.tls.certificate, SWITCHYARD_SESSION__ETCD_KEY: program.tls.key,
+        });
+      }
       program.flags = ["--env-file", this.accounts, ...at("session", host)];
       return program;
     });
@@ -157,6 +169,7 @@ export class Mesh {
   }
 
   async start() {
+    await this.etcd?.start();
     for (const group of [this.signing, this.sessions, this.providers, this.edges]) await Promise.all(group.map((program) => program.start()));
   }
   /** @return {program: exit status} of those that did not end well */
@@ -168,11 +181,13 @@ export class Mesh {
         if (status !== 0) odd[program.name] = status;
       }));
     }
+    // It ends itself by the signal that it was sent.
+    await Promise.all((this.etcd?.members ?? []).filter((member) => member.running).map((member) => member.stop()));
     return odd;
   }
   /** At the end, whatever happened. */
   killAll() {
-    for (const program of [...this.programs, this.simulator]) if (program.running) program.child.kill("SIGKILL");
+    for (const program of [...this.programs, ...(this.etcd?.members ?? []), this.simulator]) if (program.running) program.child.kill("SIGKILL");
   }
 
   async control(command, body) {
@@ -181,8 +196,10 @@ export class Mesh {
     return response.json();
   }
 
-  /** What `command` prints in the host's namespace. */
-  run(host, ...command) {
-    return execFileSync("ip", ["netns", "exec", this.network.namespace(host), ...command], { encoding: "utf8" });
+  /** A program's metrics, as text. */
+  async metrics(program) {
+    const response = await fetch(`http://${program.address}:${program.adminPort}/metrics`);
+    if (!response.ok) throw new Error(`metrics of ${program.name}: ${response.status}`);
+    return response.text();
   }
 }

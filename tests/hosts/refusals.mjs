@@ -19,6 +19,7 @@ export const allowed = {
     [`${session}ListAccounts`]: ["switchyard-edge", "switchyard-accounts", ...providers],
     [`${session}CheckAccount`]: ["switchyard-edge", "switchyard-accounts"],
   },
+  etcd: { "/etcdserverpb.KV/Range": [] },
 };
 
 /**

@@ -43,7 +43,7 @@ async function killing({ mesh, judge }) {
   ];
   for (const [victim, on] of victims) {
     const { before, after, lost } = await judge.scenario(`kill -9 of ${victim.name}`, {
-      on,
+      on, long: victim.service === "session",
       act: async (mark) => {
         await mark();
         await victim.kill();
@@ -64,7 +64,7 @@ async function cutting({ mesh, network, judge, long }) {
   const victims = [["provider-3", { host: "provider-3" }], [mesh.sessions[0].host, null]];
   for (const [host, on] of victims) {
     await judge.scenario(`${host} is cut off and healed`, {
-      on,
+      on, long: on === null,
       act: async (mark) => {
         await mark();
         network.cut(host);
@@ -74,6 +74,35 @@ async function cutting({ mesh, network, judge, long }) {
       },
     });
   }
+}
+
+/** The leader dies, and another is chosen; then every member is restarted in turn. Nobody who streams needs to know. */
+async function etcd({ mesh, judge }) {
+  if (!mesh.etcd) {
+    console.log("etcd: not run, the store is SQLite");
+    return;
+  }
+  await judge.scenario("kill -9 of etcd's leader", {
+    long: true,
+    act: async (mark) => {
+      const leader = await mesh.etcd.leader();
+      await mark();
+      await leader.kill();
+      const next = await until("another leader", () => mesh.etcd.leader());
+      judge.check("another member leads", next !== leader);
+      await leader.start();
+    },
+  });
+  await judge.scenario("rolling restart of etcd", {
+    act: async (mark) => {
+      await mark();
+      for (const member of mesh.etcd.members) {
+        await member.stop();
+        await member.start();
+        await until("etcd has a leader", () => mesh.etcd.leader());
+      }
+    },
+  });
 }
 
 /** New certificates for everybody, again and again, and among them some that are none. */
@@ -117,6 +146,7 @@ async function refusals({ mesh, judge, authority, other, network }) {
   const names = ["edge", "deepseek", "zhipu", "session", "signing", "accounts", "nobody"].map((name) => `switchyard-${name}`);
   const known = Object.fromEntries(names.map((name) => [name, authority.issue(name, client)]));
   const results = await table(mesh.programs.filter((program) => program.service !== "edge"), strangers, known);
+  if (mesh.etcd) results.push(...(await table(mesh.etcd.members, strangers, {})));
   for (const { what, good, got } of results) judge.check(what, good, got);
   // The edge speaks HTTP: a caller is known by a key.
   for (const edge of mesh.edges) {
@@ -130,4 +160,4 @@ async function refusals({ mesh, judge, authority, other, network }) {
   console.log(`refusals: ${results.length} calls on ${mesh.programs.length} ports, ${refused} refused in the handshake, ${denied} by identity, ${results.length - refused - denied} served`);
 }
 
-export const scenarios = { steady, rolling, killing, cutting, certificates, refusals };
+export const scenarios = { steady, rolling, killing, cutting, etcd, certificates, refusals };
