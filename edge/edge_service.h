@@ -14,6 +14,7 @@
 #include "edge/chat_client.h"
 #include "edge/gate.h"
 #include "edge/turn.h"
+#include "services/common/async/in_flight.h"
 #include "services/common/http/http_server.h"
 #include "services/common/time/random.h"
 
@@ -28,7 +29,12 @@ class EdgeService {
   };
   /// All but the options outlive it.
   EdgeService(ChatClient& chat, ApiKeys& keys, Options options, const Clock& clock, Random& random)
-      : chat_(chat), options_(options), gate_(keys, options.loopback_only, clock), clock_(clock), random_(random) {}
+      : chat_(chat),
+        options_(options),
+        gate_(keys, options.loopback_only, clock),
+        clock_(clock),
+        random_(random),
+        in_flight_(options.max_in_flight) {}
 
   /// For HttpServer. The service outlives the server.
   HttpHandler Handler();
@@ -62,7 +68,7 @@ class EdgeService {
   const Gate gate_;
   const Clock& clock_;
   Random& random_;
-  std::atomic<int> in_flight_{0};
+  InFlightLimit in_flight_;
   std::atomic<bool> draining_{false};
 };
 

@@ -140,7 +140,8 @@ class Relay final : public RunningProgram {
                                           options);
     const ProviderTools tools{*http_, *signing_client_, SystemClock::Get(), SystemRandom::Get()};
     for (const PlatformRow& platform : kPlatforms) {
-      if (config.providers.at(platform.name).enabled) chat_->Add(platform.make(config, tools));
+      const ProviderConfig& provider = config.providers.at(platform.name);
+      if (provider.enabled) chat_->Add(platform.make(config, tools), provider.max_in_flight);
     }
     auto host = ServerHost::Start(HostOptionsFrom(config, config.chat_listen, identity_.get()), {chat_.get()});
     if (!host.ok()) return host.status();

@@ -39,7 +39,8 @@ class Running final : public RunningProgram {
         std::make_unique<ChatService>(ChatService::Dependencies{*self->runtime_, *self->sessions_, *self->signing_,
                                                                 *self->http_, SystemClock::Get(), SystemRandom::Get()},
                                       options);
-    self->chat_->Add(spec.make(config, {*self->http_, *self->signing_, SystemClock::Get(), SystemRandom::Get()}));
+    const ProviderTools tools{*self->http_, *self->signing_, SystemClock::Get(), SystemRandom::Get()};
+    self->chat_->Add(spec.make(config, tools), config.providers.at(spec.platform).max_in_flight);
     auto host = ServerHost::Start(
         HostOptionsFrom(config, config.providers.at(spec.platform).listen, self->identity_.get()), {self->chat_.get()});
     if (!host.ok()) return host.status();
