@@ -8,6 +8,9 @@ readonly BUILD_PACKAGES=(
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 
+# What the tests on several hosts need besides.
+readonly HOSTS_PACKAGES=(etcd-server iproute2 openssl)
+
 # say TEXT: a line for the person who waits.
 say() { printf '\n== %s\n' "$*"; }
 

@@ -55,6 +55,7 @@ export class Judge {
    * @param long whether some of the streams have to be long ones
    */
   async scenario(name, { act, on = null, calm = false, least = on ? 20 : 0, recovery = recoveryMs, long = false }) {
+    const asked = Date.now();
     this.load.long = long;
     const longOnes = () => [...this.load.open].filter((record) => record.pieces === longPieces && record.content !== undefined).length;
     if (long) await until("long streams", () => longOnes() >= 15, 60_000);
@@ -94,6 +95,7 @@ export class Judge {
     const after = await this.platforms();
     const row = {
       scenario: name,
+      seconds: ((Date.now() - asked) / 1000).toFixed(0),
       streams: records.length,
       whole: records.filter((record) => record.outcome === "whole").length,
       "on the killed": lost.length,
@@ -107,7 +109,7 @@ export class Judge {
       violations: after.violations.length - before.violations.length,
     };
     this.rows.push(row);
-    console.log(`${name}: ${Object.entries(row).slice(1).map(([what, count]) => `${count} ${what}`).join(", ")}`);
+    console.log(`${name} (${row.seconds} s): ${Object.entries(row).slice(2).map(([what, count]) => `${count} ${what}`).join(", ")}`);
     for (const record of [...broken, ...bystanders, ...failed].slice(0, 4)) {
       console.log(`    ${record.tag} ${record.model} by ${record.edge} from ${hostOf(record) ?? "?"}, began ${record.begun - fault} ms, ended ${record.ended - fault} ms: ${record.outcome} ${record.detail}`);
     }

@@ -8,9 +8,9 @@
 //   hung      no byte for longer than the edge's heartbeat allows; a defect, too
 import http from "node:http";
 
-// Between 4 and 8 s, so that users who begin together do not stay together.
+// Between 3.5 and 6.5 s, so that users who begin together do not stay together.
 const pieceMs = 250;
-const piecesOf = (index) => 16 + ((index * 7) % 17);
+const piecesOf = (index) => 14 + ((index * 7) % 13);
 // 16 s: longer than any lease lasts by itself.
 export const longPieces = 64;
 const hungMs = 40_000;

@@ -11,7 +11,7 @@ import { Canary } from "./canary.mjs";
 import { Authority } from "./certificates.mjs";
 import { Etcd } from "./etcd.mjs";
 import { Judge } from "./judge.mjs";
-import { Load, longPieces } from "./load.mjs";
+import { Load } from "./load.mjs";
 import { Mesh, pause } from "./mesh.mjs";
 import { Network } from "./network.mjs";
 import { scenarios } from "./scenarios.mjs";
@@ -39,6 +39,8 @@ const [shared, admin, tracing] = [/^ +etcd_/m, /^admin:/m, /^tracing:/m].map((pa
 const sessionHosts = shared ? ["session-1", "session-2"] : ["session-1"];
 const etcdHosts = ["etcd-1", "etcd-2", "etcd-3"];
 const collectorPort = 4318;
+// 10 s, until the last of all accounts has begun.
+const lastPieces = 40;
 
 // Timers that nobody waits for any more would keep it alive.
 process.exit(options.inside ? await inside() : await outside());
@@ -83,7 +85,8 @@ async function inside() {
   process.on("SIGTERM", () => process.exit(1));
   await mesh.simulator.start();
 
-  const users = { deepseek: 150, zhipu: 90 }, accounts = { deepseek: 160, zhipu: 100 };
+  // Few accounts to spare: what is lent twice is in use, then.
+  const users = { deepseek: 156, zhipu: 94 }, accounts = { deepseek: 166, zhipu: 104 };
   for (let number = 1; number <= accounts.deepseek; ++number) secrets.accounts[`DEEPSEEK_TOKEN${number > 1 ? `_${number}` : ""}`] = `${canaries.token}${number}`;
   for (let number = 1; number <= accounts.zhipu; ++number) secrets.accounts[`ZHIPU_TOKEN${number > 1 ? `_${number}` : ""}`] = (await mesh.control(`credentials?number=${number}`)).ZHIPU_TOKEN;
   mesh.writeAccounts();
@@ -157,7 +160,7 @@ async function collect(canary) {
 async function everyAccount({ mesh, load, judge, accounts }) {
   const all = accounts.deepseek + accounts.zhipu;
   const records = Array.from({ length: all }, (_, index) => (
-    { tag: `last${index}`, model: index < accounts.deepseek ? "deepseek-chat" : "zhipu", pieces: longPieces, edge: load.edges[index % 2].host, begun: Date.now(), outcome: "open" }));
+    { tag: `last${index}`, model: index < accounts.deepseek ? "deepseek-chat" : "zhipu", pieces: lastPieces, edge: load.edges[index % 2].host, begun: Date.now(), outcome: "open" }));
   const asked = Promise.all(records.map((record, index) => load.ask(load.edges[index % 2], record)));
   let most = 0;
   for (let looks = 0; most < all && looks < 60; ++looks) {

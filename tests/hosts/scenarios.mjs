@@ -4,32 +4,48 @@ import { replaceFile } from "./certificates.mjs";
 import { pause, until } from "./mesh.mjs";
 import { permissionDenied, table } from "./refusals.mjs";
 
+// How long a replica has to be ready before the next one is ended, as minReadySeconds of a Deployment: its callers come
+// back to it within that time.
+const settleMs = 3000;
+
 async function steady({ judge }) {
   await judge.scenario("steady", { calm: true, act: async (mark) => { await mark(); await pause(1000); } });
 }
 
-/** Ends each replica as a rolling update does, one after the other: SIGTERM, its streams end, it is started again. */
-async function rolling({ mesh, judge }) {
-  const rounds = [
-    ["edge", mesh.edges.map((program) => [program])],
-    ["provider", ["provider-1", "provider-2", "provider-3"].map((host) => mesh.on(host))],
-    ["session", mesh.sessions.map((program) => [program])],
-    ["signing", mesh.signing.map((program) => [program])],
-  ];
-  for (const [service, groups] of rounds) {
-    const alone = groups.length === 1;  // nothing is there to take over meanwhile
-    await judge.scenario(`rolling restart of ${service}`, {
-      calm: !alone, recovery: 25_000,
+/**
+ * Ends each replica as a rolling update does, one of a service after the other: SIGTERM, its streams end, it is started
+ * again. All services at the same time; with `long`, one after the other.
+ */
+async function rolling({ mesh, judge, long }) {
+  const services = ["edge", "deepseek", "zhipu", "session", "signing"].filter((service) => mesh.of(service).length > 1);
+  const restart = async (service) => {
+    for (const program of mesh.of(service)) {
+      const status = await program.stop();
+      judge.check(`${program.name} ends well on SIGTERM`, status === 0, status);
+      await program.start();
+      await pause(settleMs);
+    }
+  };
+  for (const together of long ? services.map((service) => [service]) : [services]) {
+    await judge.scenario(`rolling restart of ${together.join(", ")}`, {
+      calm: true,
       act: async (mark) => {
         await mark();
-        for (const group of groups) {
-          const statuses = await Promise.all(group.map((program) => program.stop()));
-          group.forEach((program, i) => judge.check(`${program.name} ends well on SIGTERM`, statuses[i] === 0, statuses[i]));
-          await Promise.all(group.map((program) => program.start()));
-        }
+        await Promise.all(together.map(restart));
       },
     });
   }
+  if (mesh.sessions.length > 1) return;
+  // Nobody takes over for the one that there is.
+  await judge.scenario("restart of session", {
+    recovery: 25_000,
+    act: async (mark) => {
+      await mark();
+      const status = await mesh.sessions[0].stop();
+      judge.check("session ends well on SIGTERM", status === 0, status);
+      await mesh.sessions[0].start();
+    },
+  });
 }
 
 /** kill -9 of one of each kind, which comes back after a second, as by any supervisor. */
@@ -63,8 +79,9 @@ async function killing({ mesh, judge }) {
 async function cutting({ mesh, network, judge, long }) {
   const victims = [["provider-3", { host: "provider-3" }], [mesh.sessions[0].host, null]];
   for (const [host, on] of victims) {
+    const alone = on === null && mesh.sessions.length === 1;
     await judge.scenario(`${host} is cut off and healed`, {
-      on, long: on === null,
+      on, long: on === null, recovery: alone ? 25_000 : undefined,
       act: async (mark) => {
         await mark();
         network.cut(host);
@@ -77,7 +94,7 @@ async function cutting({ mesh, network, judge, long }) {
 }
 
 /** The leader dies, and another is chosen; then every member is restarted in turn. Nobody who streams needs to know. */
-async function etcd({ mesh, judge }) {
+async function etcd({ mesh, judge, long }) {
   if (!mesh.etcd) {
     console.log("etcd: not run, the store is SQLite");
     return;
@@ -93,6 +110,7 @@ async function etcd({ mesh, judge }) {
       await leader.start();
     },
   });
+  if (!long) return;
   await judge.scenario("rolling restart of etcd", {
     act: async (mark) => {
       await mark();
@@ -107,7 +125,7 @@ async function etcd({ mesh, judge }) {
 
 /** New certificates for everybody, again and again, and among them some that are none. */
 async function certificates({ mesh, judge, authority, long }) {
-  const rounds = long ? 20 : 3;
+  const rounds = long ? 20 : 2;
   let bad = 0;
   const words = (program) => program.output().split("certificates_replaced").length - 1;
   await judge.scenario("certificates rotate", {
