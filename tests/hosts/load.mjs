@@ -1,12 +1,12 @@
 // Users who ask for one paced stream after the other, and look at every byte of what they get.
 //
-// A stream is `whole` (the exact text, one finish_reason, one [DONE]), or it fails in one of these ways:
+// A stream is `whole` (the exact text, one finish_reason `stop`, one [DONE]), or it fails in one of these ways:
 //   refused   an HTTP status of 400 or more, with an error of the API's shape
 //   error     an error event within the stream, and no [DONE]
 //   cut       the connection broke: to a client that is an error, too
 //   silent    it looks whole and is not, or ends without a word; a defect wherever it appears
 //   hung      no byte for longer than the edge's heartbeat allows; a defect, too
-import http from "node:http";
+import https from "node:https";
 
 // Between 3.5 and 6.5 s, so that users who begin together do not stay together.
 const pieceMs = 250;
@@ -20,12 +20,14 @@ const words = "one two three four five six seven eight nine ten eleven twelve th
 
 export class Load {
   /**
-   * @param edges [{host, address, port}]; one that is not ready gets no new requests, as before any balancer
+   * @param edges [{host, address, port}]; one that is not ready gets no new requests, as behind any balancer
+   * @param authority PEM of whose certificates the edges show
    * @param models the model of each user
    * @param canary goes into every prompt and every answer
    */
-  constructor({ edges, key, models, canary }) {
-    this.edges = edges.map((edge) => ({ ...edge, ready: false, agent: new http.Agent({ keepAlive: true }) }));
+  constructor({ edges, authority, key, models, canary }) {
+    this.edges = edges.map((edge) => ({ ...edge, ready: false, agent: new https.Agent({ keepAlive: true }) }));
+    this.authority = authority;
     this.key = key;
     this.models = models;
     this.canary = canary;
@@ -52,7 +54,7 @@ export class Load {
   async #watch(edge) {
     while (!this.stopping) {
       edge.ready = await new Promise((resolve) => {
-        const request = http.get({ host: edge.address, port: edge.port, path: "/readyz", agent: false, timeout: 1000 }, (response) => {
+        const request = https.get({ host: edge.address, port: edge.port, path: "/readyz", agent: false, ca: this.authority, timeout: 1000 }, (response) => {
           response.resume();
           resolve(response.statusCode === 200);
         });
@@ -71,7 +73,7 @@ export class Load {
         await pause(50);
         continue;
       }
-      const record = { tag: `u${index}t${turn}`, model, pieces: this.long && index % 8 === 0 ? longPieces : piecesOf(index), edge: edge.host, begun: Date.now(), outcome: "open" };
+      const record = { tag: `u${index}t${turn}`, model, alone: index % 2 === 1, pieces: this.long && index % 8 === 0 ? longPieces : piecesOf(index), edge: edge.host, begun: Date.now(), outcome: "open" };
       this.open.add(record);
       await this.ask(edge, record);
       record.ended = Date.now();
@@ -102,7 +104,7 @@ export class Load {
       messages: [{ role: "user", content: `${this.canary} [[sim: ${script}]]` }],
     });
     return new Promise((resolve) => {
-      let got = "", finishes = 0, done = 0, error = "", odd = "";
+      let got = "", finish = [], done = 0, error = "", odd = "";
       const end = (outcome, detail = "") => {
         if (record.outcome !== "open") return;
         record.outcome = outcome;
@@ -110,8 +112,10 @@ export class Load {
         if (outcome !== "whole") this.errors.push(detail);
         resolve();
       };
-      const request = http.request({
-        host: edge.address, port: edge.port, path: "/v1/chat/completions", method: "POST", agent: edge.agent, timeout: hungMs,
+      const request = https.request({
+        host: edge.address, port: edge.port, path: "/v1/chat/completions", method: "POST", ca: this.authority, timeout: hungMs,
+        // Some keep their connections, some make one for every request.
+        agent: record.alone ? false : edge.agent,
         headers: { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body), Authorization: `Bearer ${this.key}` },
       });
       request.on("timeout", () => {
@@ -137,8 +141,8 @@ export class Load {
           if (!response.complete) return end("cut", "incomplete");
           if (response.statusCode !== 200) return end(isError(text_) ? "refused" : "silent", `${response.statusCode} ${text_}`);
           if (error && done === 0) return end("error", error);
-          const good = got === text && finishes === 1 && done === 1 && !error && !odd && rest === "";
-          end(good ? "whole" : "silent", good ? "" : JSON.stringify({ got, finishes, done, error, odd, rest }));
+          const good = got === text && finish.join() === "stop" && done === 1 && !error && !odd && rest === "";
+          end(good ? "whole" : "silent", good ? "" : JSON.stringify({ characters: got.length, of: text.length, right: text.startsWith(got), finish, done, error, odd, rest }));
         });
       });
       const take = (event) => {
@@ -158,7 +162,7 @@ export class Load {
                 record.content ??= Date.now();
                 got += choice.delta.content;
               }
-              if (choice?.finish_reason) ++finishes;
+              if (choice?.finish_reason) finish.push(choice.finish_reason);
             }
           }
         }

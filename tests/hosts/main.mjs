@@ -114,7 +114,7 @@ async function inside() {
   }, 2000);
 
   const models = Array.from({ length: users.deepseek + users.zhipu }, (_, index) => (index % 8 < 5 ? "deepseek-chat" : "zhipu"));
-  const load = new Load({ edges: mesh.edges.map(({ host, address, port }) => ({ host, address, port })), key: canaries.apiKey, models, canary: canaries.prompt });
+  const load = new Load({ edges: mesh.edges.map(({ host, address, port }) => ({ host, address, port })), authority: readFileSync(authority.certificate), key: canaries.apiKey, models, canary: canaries.prompt });
   const judge = new Judge(mesh, load);
   const begun = Date.now();
   load.start();

@@ -115,7 +115,7 @@ export class Mesh {
       const identity = `switchyard-${service}`;
       const program = new Program({
         network, host, work, authority, identity, names: [`DNS:${service}`], binary: path.join(bin, binary),
-        ready: service === "edge" ? "serving HTTP on" : "serving gRPC on", flags: ["--env-file", "/dev/null", ...flags],
+        ready: service === "edge" ? "serving HTTPS on" : "serving gRPC on", flags: ["--env-file", "/dev/null", ...flags],
         environment: { ...common, ...own },
       });
       Object.assign(program.environment, {
@@ -130,6 +130,9 @@ export class Mesh {
     };
     const at = (service, host) => ["--listen", `${network.address(host)}:${ports[service]}`];
     this.edges = ["edge-a", "edge-b"].map((host) => make("edge", host, "edge/switchyard-edge", { SWITCHYARD_SERVER__API_KEYS: secrets.apiKey }, at("edge", host)));
+    for (const edge of this.edges) {
+      Object.assign(edge.environment, { SWITCHYARD_SERVER__TLS__CERTIFICATE: edge.tls.certificate, SWITCHYARD_SERVER__TLS__KEY: edge.tls.key });
+    }
     this.providers = ["provider-1", "provider-2", "provider-3"].flatMap((host) =>
       ["deepseek", "zhipu"].map((name) => make(name, host, `services/${name}/switchyard-${name}`, {}, at(name, host))));
     this.signing = ["signing-1", "signing-2"].map((host) =>

@@ -1,5 +1,7 @@
 // What befalls the mesh, one after the other. Each takes {mesh, network, load, judge, authority, long} and is run under load.
 import { readFileSync } from "node:fs";
+import http from "node:http";
+import https from "node:https";
 import { replaceFile } from "./certificates.mjs";
 import { pause, until } from "./mesh.mjs";
 import { permissionDenied, table } from "./refusals.mjs";
@@ -127,7 +129,8 @@ async function etcd({ mesh, judge, long }) {
 async function certificates({ mesh, judge, authority, long }) {
   const rounds = long ? 20 : 2;
   let bad = 0;
-  const words = (program) => program.output().split("certificates_replaced").length - 1;
+  // An edge has two uses for them: towards its callers, and towards the mesh.
+  const words = (program) => Math.floor((program.output().split("certificates_replaced").length - 1) / (program.service === "edge" ? 2 : 1));
   await judge.scenario("certificates rotate", {
     calm: true,
     act: async (mark) => {
@@ -152,6 +155,16 @@ async function certificates({ mesh, judge, authority, long }) {
   console.log(`  ${rounds} new certificates and ${bad / mesh.programs.length} bad ones for each of ${mesh.programs.length} programs`);
 }
 
+/** @return the HTTP status, or "refused" */
+function statusOf(transport, url, options) {
+  return new Promise((resolve) => {
+    transport.get(url, { ...options, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on("error", () => resolve("refused"));
+  });
+}
+
 /** Who is nobody, and who is somebody else, on every port. */
 async function refusals({ mesh, judge, authority, other, network }) {
   const client = [`IP:${network.address("client")}`];
@@ -166,13 +179,20 @@ async function refusals({ mesh, judge, authority, other, network }) {
   const results = await table(mesh.programs.filter((program) => program.service !== "edge"), strangers, known);
   if (mesh.etcd) results.push(...(await table(mesh.etcd.members, strangers, {})));
   for (const { what, good, got } of results) judge.check(what, good, got);
-  // The edge speaks HTTP: a caller is known by a key.
+  // The edge speaks HTTPS, and knows a caller by a key.
+  const ca = readFileSync(authority.certificate);
   for (const edge of mesh.edges) {
-    for (const [what, headers] of [["no key", {}], ["a wrong key", { Authorization: "Bearer sk-somebody-elses-key" }]]) {
-      const response = await fetch(`http://${edge.address}:${edge.port}/v1/models`, { headers });
-      await response.text();
-      judge.check(`${edge.name}: ${what}`, response.status === 401, response.status);
+    const at = `${edge.address}:${edge.port}/v1/models`;
+    for (const [what, options, expected] of [
+      ["no key", { ca }, 401],
+      ["a wrong key", { ca, headers: { Authorization: "Bearer sk-somebody-elses-key" } }, 401],
+      ["a client that expects another authority", { ca: readFileSync(other.certificate) }, "refused"],
+    ]) {
+      const status = await statusOf(https, `https://${at}`, options);
+      judge.check(`${edge.name}: ${what}`, status === expected, status);
     }
+    const status = await statusOf(http, `http://${at}`, {});
+    judge.check(`${edge.name}: plaintext`, status === "refused" || status === 400, status);
   }
   const refused = results.filter(({ got }) => got === "refused").length, denied = results.filter(({ got }) => got === permissionDenied).length;
   console.log(`refusals: ${results.length} calls on ${mesh.programs.length} ports, ${refused} refused in the handshake, ${denied} by identity, ${results.length - refused - denied} served`);
