@@ -158,6 +158,8 @@ class Store {
   // ---- several replicas; these do nothing where the store is one process's own
 
   virtual bool shared() const { return false; }
+  /// Whether other replicas are there to go on with what this one holds.
+  virtual bool has_others() const { return false; }
   /// How long a use goes on in the store once its replica has gone.
   virtual absl::Duration life() const { return absl::ZeroDuration(); }
   /// Blocking: makes an account of the configuration known. @return the account in force, which may be what a replica

@@ -255,6 +255,8 @@ absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environmen
   Apply(texts, first.tls.enabled(), config, faults);
   config.accounts = AccountsOf(texts.entries, faults);
   CheckMesh(config.tls, faults);
+  if (config.session.etcd_certificate.empty() != config.session.etcd_key.empty())
+    faults.emplace_back("session: needs etcd_certificate and etcd_key, or none of them");
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
   return config;
 }

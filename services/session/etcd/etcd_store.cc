@@ -1,6 +1,7 @@
 #include "services/session/etcd/etcd_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <future>
 #include <utility>
@@ -173,6 +174,7 @@ class EtcdStore final : public Store {
   }
 
   bool shared() const override { return true; }
+  bool has_others() const override { return others_ > 0; }
   absl::Duration life() const override { return options_.life; }
 
   absl::StatusOr<StoredAccount> Register(const StoredAccount& configured) override {
@@ -193,7 +195,13 @@ class EtcdStore final : public Store {
         return true;
       }
       silent_ = false;
+      // What has changed since it was read at start is told again with the rest; nothing of it does harm twice.
+      for (const auto& [label, record] : accounts_) observer->OnAccount(Composed(label));
+      for (const auto& [label, state] : states_) observer->OnState(label, state.state(), state.until_ms());
+      for (const std::string& label : in_doubt_) observer->OnInDoubt(label, true);
       for (const auto& [label, places] : slots_) observer->OnUse(label, Elsewhere(label), {});
+      for (const auto& [key, one] : conversations_) observer->OnConversation(one, IsLive(one.account, one.slot));
+      if (!contact_) observer->OnContact(false);
       return true;
     });
   }
@@ -289,6 +297,7 @@ class EtcdStore final : public Store {
     lease_ = *lease;
     renewed_ = heard_ = asked;
     contact_ = true;
+    co_await ShowUp(limit);
     tasks_.Spawn(executor_, WatchOn());
     tasks_.Spawn(executor_, Beat());
     co_return absl::OkStatus();
@@ -427,6 +436,9 @@ class EtcdStore final : public Store {
     } else if (kind == "locks" && parts.size() == 3) {
       locks_.insert(parts[2]);
       news.exchanges.insert(parts[2]);
+    } else if (kind == "replicas") {
+      replicas_[label] = kv.lease();
+      others_ = CountOthers();
     } else if (kind == "slots" && parts.size() == 3) {
       auto& places = slots_[label];
       const auto old = places.find(parts[2]);
@@ -465,6 +477,9 @@ class EtcdStore final : public Store {
       locks_.erase(parts[2]);
       news.exchanges.insert(parts[2]);
       news.unlocked.insert(parts[2]);
+    } else if (kind == "replicas") {
+      replicas_.erase(label);
+      others_ = CountOthers();
     } else if (kind == "slots" && parts.size() == 3) {
       auto& places = slots_[label];
       const auto old = places.find(parts[2]);
@@ -502,6 +517,11 @@ class EtcdStore final : public Store {
     }
   }
 
+  int CountOthers() const {
+    return static_cast<int>(
+        std::count_if(replicas_.begin(), replicas_.end(), [this](const auto& one) { return one.second != lease_; }));
+  }
+
   int Elsewhere(const std::string& label) const {
     const auto found = slots_.find(label);
     if (found == slots_.end()) return 0;
@@ -529,6 +549,7 @@ class EtcdStore final : public Store {
     account.previous = Secret(record.previous());
     account.identity = record.identity();
     account.configured = Secret(record.configured());
+    account.state = ProtoAccount::STATE_READY;
     if (const auto state = states_.find(label); state != states_.end()) {
       account.state = state->second.state();
       account.until_ms = state->second.until_ms();
@@ -579,6 +600,7 @@ class EtcdStore final : public Store {
       if (lease.ok()) {
         lease_ = *lease;
         renewed_ = asked;
+        co_await ShowUp(limit);
         break;
       }
       co_await Sleep(life_, kRetryPause);
@@ -587,6 +609,13 @@ class EtcdStore final : public Store {
     for (const auto& [label, places] : slots_) news.uses[label];
     TellNews(news);
     SetContact(true);
+  }
+
+  /// Others see by it that there is one more replica.
+  asio::awaitable<void> ShowUp(Scope& scope) {
+    TxnRequest request;
+    Put(request.add_success(), absl::StrCat(prefix_, "replicas/", lease_), "", lease_);
+    co_await etcd_.Txn(scope, std::move(request));
   }
 
   void SetContact(bool good) {
@@ -1096,9 +1125,11 @@ class EtcdStore final : public Store {
   bool learning_ = false;  // what is taken in is this replica's own
   bool contact_ = false;
   int64_t lease_ = 0;
-  Clock::Monotonic renewed_;              // when the last renewal that succeeded was asked for
-  Clock::Monotonic heard_;                // from the watch
-  int64_t seen_ = 0;                      // the newest revision that the watch has told of
+  Clock::Monotonic renewed_;                 // when the last renewal that succeeded was asked for
+  Clock::Monotonic heard_;                   // from the watch
+  int64_t seen_ = 0;                         // the newest revision that the watch has told of
+  std::map<std::string, int64_t> replicas_;  // name -> lease
+  std::atomic<int> others_{0};
   std::map<std::string, int64_t> known_;  // key -> revision of its last change
   std::map<std::string, AccountRecord> accounts_;
   std::map<std::string, StateRecord> states_;

@@ -11,6 +11,7 @@
 //   locks/refresh/<label>         who exchanges the credential; its create_revision is the fencing number
 //   exchanges/<label>             the journal: an exchange has begun, and its outcome is not stored
 //   conversations/<label>/<hash>  the ledger
+//   replicas/<lease>              one key a replica, with its lease
 // Values are sealed as a whole and bound to their key; those of slots and locks are random names.
 //
 // All state lives on one thread of its own. One lease a replica, renewed four times in its life. A replica that could
