@@ -404,6 +404,13 @@ class ChatService::TurnEntry {
     service_.turns_.erase(slot_);
   }
 
+  /// Ends the turn, if it still runs; on its executor.
+  std::function<void(const absl::Status&)> Ender() const {
+    return [slot = slot_](const absl::Status& why) {
+      if (slot->scope != nullptr) slot->scope->Cancel(why);
+    };
+  }
+
  private:
   ChatService& service_;
   std::shared_ptr<TurnSlot> slot_;
@@ -470,7 +477,7 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
       acquire.set_account(request.credential().pool().account());
       for (const std::string& label : tried) acquire.add_exclude(label);
       const absl::Status acquired =
-          co_await use->Acquire(out.scope(), dependencies_.sessions, context, std::move(acquire));
+          co_await use->Acquire(out.scope(), dependencies_.sessions, context, std::move(acquire), entry.Ender());
       if (!acquired.ok()) {
         // Without another account the first one's own error says more than "no account left".
         if (tries == 0) status = acquired;

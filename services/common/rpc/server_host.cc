@@ -99,7 +99,13 @@ ServerHost::~ServerHost() {
 
 std::shared_ptr<grpc::Channel> ServerHost::InProcessChannel() { return server_->InProcessChannel(ChannelSettings()); }
 
+void ServerHost::SetServing(bool serving) {
+  auto* health = server_->GetHealthCheckService();
+  if (health != nullptr && !draining_) health->SetServingStatus(serving);
+}
+
 void ServerHost::Drain() {
+  draining_ = true;
   if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(false);
 }
 
