@@ -142,7 +142,7 @@ export class Mesh {
       const program = make("session", host, "services/session/switchyard-session", { SWITCHYARD_SESSION__STORE_KEY: secrets.storeKey }, at("session", host));
       if (etcd) {
         Object.assign(program.environment, {
-          SWITCHYARD_SESSION__STORE: `etcd://${etcd.endpoints}`, SWITCHYARD_SESSION__ETCD_CA: program.tls.authority,
+          SWITCHYARD_SESSION__STORE: `etcds://${etcd.endpoints}`, SWITCHYARD_SESSION__ETCD_CA: program.tls.authority,
           SWITCHYARD_SESSION__ETCD_CERTIFICATE: program.tls.certificate, SWITCHYARD_SESSION__ETCD_KEY: program.tls.key,
         });
       }
