@@ -209,7 +209,22 @@ void Accounts::OnContact(bool good) {
     for (auto& [slot, held] : held_) Lose(held, Unreachable());
   }
   if (contact_told_) contact_told_(good);
+  if (!good) {
+    for (const auto& [watch, lost] : contact_watches_) lost();
+  }
   for (auto& [name, pool] : pools_) PollLocked(name);
+}
+
+uint64_t Accounts::WatchContact(std::function<void()> lost) {
+  absl::MutexLock lock(&mutex_);
+  if (!contact_) lost();
+  contact_watches_.emplace(next_contact_watch_, std::move(lost));
+  return next_contact_watch_++;
+}
+
+void Accounts::UnwatchContact(uint64_t watch) {
+  absl::MutexLock lock(&mutex_);
+  contact_watches_.erase(watch);
 }
 
 void Accounts::OnState(const std::string& label, int state, int64_t until_ms) {

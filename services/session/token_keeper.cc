@@ -1,8 +1,11 @@
 #include "services/session/token_keeper.h"
 
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "boost/asio/post.hpp"
 #include "services/common/async/rendezvous.h"
 #include "services/common/async/sleep.h"
 #include "services/common/async/task_group.h"
@@ -111,6 +114,34 @@ asio::awaitable<absl::Status> Begin(Accounts& accounts, Executor executor, std::
   }
 }
 
+/// Ends an exchange when the store is lost. Its lock may be another replica's some seconds later, and a request that is
+/// still under way by then, held up where the network is cut, would tell the platform of a credential that is replaced.
+class WhileInContact {
+ public:
+  WhileInContact(Accounts& accounts, Scope& exchange)
+      : accounts_(accounts), exchange_(std::make_shared<Scope*>(&exchange)) {
+    watch_ = accounts.WatchContact([weak = std::weak_ptr<Scope*>(exchange_), executor = exchange.executor()] {
+      asio::post(executor, [weak] {
+        const auto open = weak.lock();
+        if (open) {
+          // The platform may have acted on it: not settled.
+          (*open)->Cancel(MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE,
+                                    "the exchange of the token was given up: the relay cannot reach its store",
+                                    {.cause = "store"}));
+        }
+      });
+    });
+  }
+  ~WhileInContact() { accounts_.UnwatchContact(watch_); }
+  WhileInContact(const WhileInContact&) = delete;
+  WhileInContact& operator=(const WhileInContact&) = delete;
+
+ private:
+  Accounts& accounts_;
+  std::shared_ptr<Scope*> exchange_;  // gone with this, on the scope's own executor
+  uint64_t watch_;
+};
+
 /// The work of one flight: belongs to nobody who waits for it.
 asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executor executor, std::string label) {
   auto exchange = accounts.ExchangeFor(label);
@@ -145,7 +176,9 @@ asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executo
     Scope whole(executor);
     Scope bounded(whole, kExchangeLimit,
                   MakeError(Reason::REASON_DEADLINE, "the platform did not answer the exchange of the token in time"));
+    auto contact = std::make_unique<WhileInContact>(accounts, bounded);
     auto fresh = co_await exchange->refresher->Refresh(bounded, credential, exchange->identity);
+    contact = nullptr;
     if (fresh.ok()) {
       const auto commit = [&](Store::Done done) {
         accounts.CommitExchange(label, *fresh, credential, std::move(done));

@@ -32,7 +32,7 @@ export class Judge {
       violations: violations.filter((text) => text !== "delete: a conversation that does not exist"),
       peers: { ...deepseek.peers, ...zhipu.peers },
       twice: count(/two (generations|answers) at once/),
-      lost: count(/older refresh token|two exchanges at once/) + (zhipu.refusals["a refresh token that is no longer good"] ?? 0),
+      lost: count(/older refresh token|two exchanges at once/),
       cancelled: (deepseek.counts.stopped ?? 0) + (deepseek.counts.client_gone ?? 0) + (zhipu.counts.stops ?? 0) + (zhipu.counts.client_gone ?? 0),
     };
   }

@@ -77,6 +77,17 @@ async function killing({ mesh, judge }) {
   }
 }
 
+/** Waits until tokens are exchanged, many at a time: those that were got together age together. */
+async function exchanging(mesh) {
+  let before = Infinity;
+  await until("tokens are exchanged", async () => {
+    const now = (await mesh.control("state")).zhipu.counts.exchanges ?? 0;
+    const more = now - before;
+    before = now;
+    return more >= 5;
+  }, 40_000);
+}
+
 /** A host that nothing reaches, and that reaches nothing; nobody gets a FIN or an RST. */
 async function cutting({ mesh, network, judge, long }) {
   const victims = [["provider-3", { host: "provider-3" }], [mesh.sessions[0].host, null]];
@@ -85,6 +96,8 @@ async function cutting({ mesh, network, judge, long }) {
     await judge.scenario(`${host} is cut off and healed`, {
       on, long: on === null, recovery: alone ? 25_000 : undefined,
       act: async (mark) => {
+        // At the worst moment: with tokens being exchanged.
+        if (on === null) await exchanging(mesh);
         await mark();
         network.cut(host);
         await pause(long ? 40_000 : 12_000);

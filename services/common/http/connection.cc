@@ -97,8 +97,11 @@ class Connection final : public UpstreamConnection {
   Stream& stream() { return stream_; }
 
  private:
+  // What was given up must not reach the platform after all, when a network that was cut heals: with this, closing the
+  // socket drops the bytes that it could not send yet.
   void Cancel() {
     error_code ignored;
+    SocketOf(stream_).set_option(asio::socket_base::linger(true, 0), ignored);
     SocketOf(stream_).cancel(ignored);
   }
   Stream stream_;
