@@ -8,6 +8,9 @@ readonly BUILD_PACKAGES=(
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 
+# What tests need beside it: the validator of deploy/k8s, certificates, the container's file tree.
+readonly TEST_PACKAGES=(openssl python3 python3-jsonschema python3-yaml util-linux)
+
 # say TEXT: a line for the person who waits.
 say() { printf '\n== %s\n' "$*"; }
 
