@@ -11,6 +11,12 @@ readonly BUILD_PACKAGES=(
 # What tests need beside it: the validator of deploy/k8s, certificates, the container's file tree.
 readonly TEST_PACKAGES=(openssl python3 python3-jsonschema python3-yaml util-linux)
 
+# What the programs need to run: all of the container's image. Complete, for nothing is added to it by dependency.
+readonly RUNTIME_PACKAGES=(
+  base-files ca-certificates gcc-12-base libabsl20220623 libboost-json1.81.0 libboost-url1.81.0 libc-ares2 libc6 libfmt9
+  libgcc-s1 libgrpc++1.51 libgrpc29 libprotobuf32 libre2-9 libspdlog1.10 libsqlite3-0 libssl3 libstdc++6 libyaml-cpp0.7 zlib1g
+)
+
 # say TEXT: a line for the person who waits.
 say() { printf '\n== %s\n' "$*"; }
 
