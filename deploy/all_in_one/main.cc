@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "deploy/all_in_one/accounts_command.h"
+#include "deploy/all_in_one/health_command.h"
 #include "deploy/all_in_one/keys_command.h"
 #include "edge/edge_host.h"
 #include "services/common/async/cpu_pool.h"
@@ -173,12 +174,14 @@ class Relay final : public RunningProgram {
 int main(int argc, char** argv) {
   using namespace switchyard;  // NOLINT(google-build-using-namespace)
   if (argc > 1 && absl::string_view(argv[1]) == "accounts") return AccountsCommand(argc - 1, argv + 1);
+  if (argc > 1 && absl::string_view(argv[1]) == "health") return HealthCommand(argc - 1, argv + 1);
   if (argc > 1 && absl::string_view(argv[1]) == "keys") return KeysCommand(argc - 1, argv + 1);
   return RunProgram(argc, argv,
                     {.name = "switchyard",
                      .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM "
                                 "platforms; the whole relay in one process. \"switchyard accounts\" checks the "
-                                "accounts, \"switchyard keys\" makes API keys.",
+                                "accounts, \"switchyard keys\" makes API keys, "
+                                "\"switchyard health\" asks whether it is ready.",
                      .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
                      .set_listen = SetHttpListen,
                      .start = [](Config config) { return Relay::Start(config); },

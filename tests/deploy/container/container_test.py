@@ -224,14 +224,13 @@ class Jailed(Jails):
         self.assertEqual(stat.S_IMODE(os.stat(self.state + "/session.db").st_mode), 0o600)
 
     def test_edge(self):
-        self._lives("switchyard-edge", r"serving HTTP on http://127\.0\.0\.1:\d+", {"SWITCHYARD_SERVER__PORT": "0"})
+        self._lives("switchyard-edge", r"serving HTTP on http://0\.0\.0\.0:\d+", {"SWITCHYARD_SERVER__PORT": "0"})
 
     def test_the_image_without_a_key_serves_nobody_and_takes_one_up(self):
         """As docker-compose.yml is told to be used: up, then a key, and no restart."""
         accounts, variables = self.platforms(self.simulator())
-        command = [word.replace(":8000", ":0") for word in IMAGE.command]
-        self.assertNotEqual(command, IMAGE.command)
-        with self.jail(command, variables, [(accounts, IMAGE.workdir + "/.env")]) as relay:
+        variables["SWITCHYARD_SERVER__PORT"] = "0"
+        with self.jail(IMAGE.command, variables, [(accounts, IMAGE.workdir + "/.env")]) as relay:
             port = relay.wait_for(r"serving HTTP on http://0\.0\.0\.0:(\d+)")[1]
             relay.wait_for(r"ChatService\) on ")
             self._is_confined(relay)
@@ -247,7 +246,9 @@ class Jailed(Jails):
             for model in MODELS:
                 self.assertEqual(ask(url, model, key), (200, "Red, green"), model)
             self.assertEqual(ask(url, "deepseek-chat")[0], 401)
+            self.assertEqual(self.run_in(IMAGE.health, {"SWITCHYARD_SERVER__PORT": port}), (0, "ready\n"))
             self.assertEqual(relay.stop(), 0, relay.output)
+        self.assertEqual(self.run_in(IMAGE.health, {"SWITCHYARD_SERVER__PORT": port})[0], 1)
 
     def test_every_program_beside_the_others(self):
         """A chat with every platform: edge, provider, session and signing, each in a jail of its own."""
@@ -270,7 +271,7 @@ class Jailed(Jails):
             at = f"SWITCHYARD_PROVIDERS__{platform.upper()}__"
             variables[at + "BACKEND"] = "127.0.0.1:" + start(f"switchyard-{platform}", listening, {at + "LISTEN": "127.0.0.1:0"})
         key = "a-key-of-this-test"
-        port = start("switchyard-edge", r"serving HTTP on http://127\.0\.0\.1:(\d+)",
+        port = start("switchyard-edge", r"serving HTTP on http://0\.0\.0\.0:(\d+)",
                      {"SWITCHYARD_SERVER__PORT": "0", "SWITCHYARD_SERVER__API_KEYS": key})
         for model in MODELS:
             self.assertEqual(ask("http://127.0.0.1:" + port, model, key), (200, "Red, green"), model)
