@@ -54,19 +54,18 @@ def _lay_out(root, state, files):
     _bind("/proc", root + "/proc", read_only=True)
     if state:
         _bind(state, root + "/var/lib/switchyard")
-    if files:
-        # An engine makes the places for what it mounts; here they are laid over the directory, which is empty.
-        _mount("tmpfs", root + "/etc/switchyard", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755,size=1m")
+    # An engine makes the places for what it mounts; here they are laid over the directory, which is empty.
+    _mount("tmpfs", root + "/etc/switchyard", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755,size=1m")
     for source, target in files:
-        os.makedirs(os.path.dirname(root + target), exist_ok=True)
-        if os.path.isdir(source):
-            os.makedirs(root + target, exist_ok=True)
-        else:
-            with open(root + target, "w", encoding="ascii"):
-                pass
+        if target.startswith("/etc/switchyard/"):
+            os.makedirs(os.path.dirname(root + target), exist_ok=True)
+            if os.path.isdir(source):
+                os.makedirs(root + target, exist_ok=True)
+            else:
+                with open(root + target, "w", encoding="ascii"):
+                    pass
         _bind(source, root + target, read_only=True)
-    if files:
-        _mount(None, root + "/etc/switchyard", flags=_MS_REMOUNT | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+    _mount(None, root + "/etc/switchyard", flags=_MS_REMOUNT | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
     _mount(None, root, flags=_MS_REMOUNT | _MS_BIND | _MS_RDONLY)
 
 

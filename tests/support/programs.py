@@ -44,9 +44,15 @@ class Program:
             if not self._read(until):
                 raise AssertionError(f"it did not say {pattern!r}, but:\n{self.output}")
 
-    def stop(self, signal_number=signal.SIGTERM):
+    def runs(self):
+        return self._process.poll() is None
+
+    def signal(self, number=signal.SIGTERM):
+        self._process.send_signal(number)
+
+    def stop(self):
         """@return its exit status"""
-        self._process.send_signal(signal_number)
+        self.signal()
         return self.wait()
 
     def wait(self):

@@ -602,7 +602,13 @@ def another_program(edit):
     edit.container("switchyard-kimi")["command"] = ["switchyard-qwen"]
 
 
-@variant(PRODUCTION, r"Deployment/switchyard-session: session\.store is not the members of etcd")
+@variant(PRODUCTION, r"Deployment/switchyard-session: session\.store is not, by TLS, the members of etcd")
+def store_in_the_clear(edit):
+    entry, = [entry for entry in edit.container("switchyard-session")["env"] if entry["name"] == "SWITCHYARD_SESSION__STORE"]
+    entry["value"] = entry["value"].replace("etcds://", "etcd://")
+
+
+@variant(PRODUCTION, r"Deployment/switchyard-session: session\.store is not, by TLS, the members of etcd")
 def store_that_misses_a_member(edit):
     edit.get("StatefulSet", "switchyard-etcd")["spec"]["replicas"] = 5
 

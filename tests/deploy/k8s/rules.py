@@ -444,11 +444,11 @@ def settings_fit_the_pods(manifests):
             elif service["spec"].get("clusterIP") != "None":
                 yield f"{_title(service)}: it is not headless, so that calls would all go to one pod"
         store = settings.get("session.store", "")
-        if program == "session" and store.startswith("etcd://"):
-            etcd = manifests.workload(graph.name("etcd"))
+        etcd = manifests.workload(graph.name("etcd"))
+        if program == "session" and (etcd or "://" in store):
             members = [f"switchyard-etcd-{i}.switchyard-etcd:2379" for i in range(etcd.spec["replicas"])] if etcd else []
-            if store.removeprefix("etcd://").split(",") != members:
-                yield f"{workload}: session.store is not the members of etcd, {', '.join(members)}"
+            if store != "etcds://" + ",".join(members):
+                yield f"{workload}: session.store is not, by TLS, the members of etcd, {', '.join(members)}"
 
 
 def etcd_has_a_quorum(manifests):
