@@ -147,6 +147,45 @@ class Source(unittest.TestCase):
         self.assertEqual(callers["chat.v1.ChatService/"], {"switchyard-edge"})
 
 
+class Readme(unittest.TestCase):
+    def _text(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            return file.read()
+
+    @unittest.skipUnless(RENDERER, "nothing renders")
+    def test_an_overlay_of_ones_own_sets_the_image(self):
+        overlay = re.search(r"```yaml\n(.*?)```", self._text().replace("   ```", "```"), re.DOTALL)[1]
+        overlay = overlay.replace("../deploy/k8s ", "../k8s ").replace("sha256:…", "sha256:" + "1" * 64).replace("REGISTRY", "here.example")
+        place = os.path.join(_COPY.name, "relay")
+        os.mkdir(place)
+        self.addCleanup(shutil.rmtree, place)
+        with open(os.path.join(place, "kustomization.yaml"), "w", encoding="utf-8") as file:
+            file.write(overlay)
+        made = manifests.render(RENDERER, place)
+        self.assertEqual(faults(made.documents), [])
+        images = {container["image"] for workload in made.workloads() for container in workload.containers}
+        self.assertEqual(images, {"here.example/switchyard:1.0.0@sha256:" + "1" * 64})
+
+    @unittest.skipUnless(RENDERER, "nothing renders")
+    def test_components_fit_the_base(self):
+        for component, kind in (("ingress", "Ingress"), ("gateway", "Gateway")):
+            place = os.path.join(_COPY.name, "with-" + component)
+            os.mkdir(place)
+            self.addCleanup(shutil.rmtree, place)
+            with open(os.path.join(place, "kustomization.yaml"), "w", encoding="utf-8") as file:
+                file.write(f"namespace: switchyard\nresources: [../k8s]\ncomponents: [../k8s/components/{component}]\n")
+            made = manifests.render(RENDERER, place)
+            self.assertEqual(faults(made.documents), [])
+            self.assertEqual(len(made.of(kind)), 1)
+
+    def test_files_and_secrets_it_names_are_there(self):
+        text = self._text()
+        for path in re.findall(r"deploy/k8s/(?:base|overlays|components)/[\w/.-]*\w", text):
+            self.assertTrue(os.path.exists(os.path.join(ROOT, path.removeprefix("deploy/k8s/"))), path)
+        made = set(re.findall(r"create secret generic (\S+) --from-\w+=([\w.-]+)", text))
+        self.assertEqual(made, {(name, key) for name, keys in SECRETS.items() for key in keys if "tls" not in name})
+
+
 class Alike(unittest.TestCase):
     def test_the_providers_differ_in_name_and_port_alone(self):
         texts = set()
