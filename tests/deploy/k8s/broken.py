@@ -628,6 +628,16 @@ def etcd_that_cannot_begin(edit):
     del edit.get("Service", "switchyard-etcd")["spec"]["publishNotReadyAddresses"]
 
 
+@variant("", r"no policy allows the egress switchyard-accounts -> switchyard-session 8012/TCP")
+def accounts_that_reach_nobody(edit):
+    edit.drop("NetworkPolicy", "switchyard-accounts")
+
+
+@variant("", r"CronJob/switchyard-accounts: accounts may run as root")
+def accounts_as_root(edit):
+    edit.get("CronJob", "switchyard-accounts")["spec"]["jobTemplate"]["spec"]["template"]["spec"].pop("securityContext")
+
+
 # ---- what stands before the edge
 
 

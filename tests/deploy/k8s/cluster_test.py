@@ -26,7 +26,7 @@ import manifests  # noqa: E402
 import programs  # noqa: E402
 import schema  # noqa: E402
 
-PATHS = {"switchyard-edge": "edge/switchyard-edge"} | {
+PATHS = {"switchyard": "deploy/all_in_one/switchyard", "switchyard-edge": "edge/switchyard-edge"} | {
     f"switchyard-{name}": f"services/{name}/switchyard-{name}" for name in [*graph.PROVIDERS, "signing", "session"]}
 SIMULATOR = "tests/simulator/switchyard-simulator"
 MODELS = ["deepseek-chat", "kimi", "metaso", "doubao", "qwen", "zhipu", "minimax"]
@@ -202,6 +202,7 @@ class Cluster:
             self.platforms |= {at + "BASE_URL": f"{simulator}/{platform}", at + "SPACING": "0s"}
         for number, name in enumerate(START_ORDER, start=10):
             self.pods[name] = Pod(self, self.made.workload(graph.name(name)), number)
+        self.accounts_pod = Pod(self, self.made.workload(graph.name("accounts")), 9)
         # Headless Services: a name has the addresses of its pods.
         self.hosts = os.path.join(WORK, "hosts")
         with open(self.hosts, "w", encoding="utf-8") as file:
@@ -215,7 +216,7 @@ class Cluster:
             pod.wait_ready()
 
     def clear(self):
-        for pod in self.pods.values():
+        for pod in [*self.pods.values(), self.accounts_pod]:
             pod.clear()
         self.simulator.__exit__()
 
@@ -333,7 +334,14 @@ class Pods(unittest.TestCase):
     def test_3_callers_need_a_key(self):
         self.assertEqual(self._chat("deepseek-chat", key=None)[0], 401)
 
-    def test_4_a_pod_that_is_to_go_says_so_first_and_ends_well(self):
+    def test_4_the_accounts_can_be_asked_for(self):
+        status, said = self.cluster.accounts_pod.start().ended()
+        self.assertEqual(status, 0, said)
+        self.assertIn("Asked the relay that is running", said)
+        for platform in graph.PROVIDERS:
+            self.assertRegex(said, rf"(?m)^{platform}\s.*\bok\b")
+
+    def test_5_a_pod_that_is_to_go_says_so_first_and_ends_well(self):
         edge = self.cluster.pods["edge"]
         for pod in self.cluster.pods.values():
             pod.terminate()

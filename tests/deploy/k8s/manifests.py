@@ -80,14 +80,15 @@ def selects(selector, labels):
 
 
 class Workload:
-    """A Deployment or a StatefulSet."""
+    """A Deployment, a StatefulSet or, whose pods do their work and end, a CronJob."""
 
     def __init__(self, document):
         self.document = document
         self.kind = document["kind"]
         self.name = document["metadata"]["name"]
         self.spec = document["spec"]
-        self.template = self.spec["template"]
+        self.serves = self.kind != "CronJob"
+        self.template = self.spec["template"] if self.serves else self.spec["jobTemplate"]["spec"]["template"]
         self.pod = self.template["spec"]
         self.containers = self.pod.get("initContainers", []) + self.pod["containers"]
         self.labels = self.template["metadata"].get("labels", {})
@@ -122,7 +123,7 @@ class Manifests:
         return next((document for document in self.of(kind) if document["metadata"]["name"] == name), None)
 
     def workloads(self):
-        return [Workload(document) for document in self.of("Deployment", "StatefulSet")]
+        return [Workload(document) for document in self.of("Deployment", "StatefulSet", "CronJob")]
 
     def workload(self, name):
         return next((workload for workload in self.workloads() if workload.name == name), None)

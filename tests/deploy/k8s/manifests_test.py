@@ -113,7 +113,7 @@ class Examples(unittest.TestCase):
         used = set()
         for overlay in OVERLAYS if RENDERER else [""]:
             used |= set(re.findall(r"switchyard-[a-z-]+", str(Made.of(overlay).documents)))
-        programs = {"switchyard-" + program for program in [*graph.PROVIDERS, "edge", "session", "signing"]}
+        programs = {"switchyard-" + program for program in [*graph.PROVIDERS, "edge", "session", "signing", "accounts"]}
         self.assertLessEqual({program + "-tls" for program in programs}, used)
         if RENDERER:
             self.assertLessEqual({name for name in SECRETS if "PROGRAM" not in name}, used)
@@ -140,10 +140,11 @@ class Source(unittest.TestCase):
             for path, rest in re.findall(r'\{"/switchyard\.(\S+?)",\s*(.*?)\},\n', table, re.DOTALL))}
         providers = {graph.name(provider) for provider in graph.PROVIDERS}
         callers = {path: names | (providers if all_of_them else set()) for path, (names, all_of_them) in rows.items()}
-        edges = graph.edges({graph.name(name) for name in [*graph.PROVIDERS, "edge", "session", "signing"]}, [])
+        edges = graph.edges({graph.name(name) for name in [*graph.PROVIDERS, "edge", "session", "signing", "accounts"]}, [])
         reach = {port: {caller for caller, _, number, _ in edges if number == port} for port in (graph.SIGNING, graph.SESSION)}
         self.assertEqual(callers["signing.v1.SigningService/"], reach[graph.SIGNING])
-        self.assertEqual(callers["session.v1.SessionService/Lease"], reach[graph.SESSION])
+        self.assertEqual(callers["session.v1.SessionService/Lease"] | {"switchyard-accounts"}, reach[graph.SESSION])
+        self.assertEqual(callers["session.v1.SessionService/CheckAccount"] - {"switchyard-edge"}, {"switchyard-accounts"})
         self.assertEqual(callers["chat.v1.ChatService/"], {"switchyard-edge"})
 
 

@@ -33,7 +33,7 @@ def selectors_match(manifests):
             yield f"{what} matches no pod"
 
     for workload in workloads:
-        if not selects(workload.spec["selector"], workload.labels):
+        if workload.serves and not selects(workload.spec["selector"], workload.labels):
             yield f"{workload}: its selector is not a part of its template's labels"
         for constraint in workload.pod.get("topologySpreadConstraints", []):
             if not selects(constraint.get("labelSelector"), workload.labels):
@@ -102,6 +102,8 @@ def ports_exist(manifests):
 
 def probes_ask_the_admin_port(manifests):
     for workload in manifests.workloads():
+        if not workload.serves:
+            continue
         kinds = {kind for _, kind, _ in _probes(workload)}
         for missing in {"startupProbe", "livenessProbe", "readinessProbe"} - kinds:
             yield f"{workload}: it has no {missing}"
@@ -116,6 +118,8 @@ def probes_ask_the_admin_port(manifests):
 
 def pods_drain(manifests):
     for workload in manifests.workloads():
+        if not workload.serves:
+            continue
         for container in workload.containers:
             sleep = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
             if sleep < LEAST_SLEEP_S:
@@ -424,6 +428,10 @@ def settings_fit_the_pods(manifests):
         if workload.name == graph.name("etcd"):
             continue
         container = workload.containers[0]
+        if not workload.serves:
+            if container["command"] != workload.name.split("-"):
+                yield f"{workload}: it runs {container['command']}"
+            continue
         if container["command"] != [workload.name]:
             yield f"{workload}: it runs {container['command']}"
         settings = manifests.settings(workload, container)
