@@ -14,7 +14,8 @@ readonly TEST_PACKAGES=(iproute2 openssl python3 python3-jsonschema python3-yaml
 # What the programs need to run: all of the container's image. Complete, for nothing is added to it by dependency.
 readonly RUNTIME_PACKAGES=(
   base-files ca-certificates gcc-12-base libabsl20220623 libboost-json1.81.0 libboost-url1.81.0 libc-ares2 libc6 libfmt9
-  libgcc-s1 libgrpc++1.51 libgrpc29 libprotobuf32 libre2-9 libspdlog1.10 libsqlite3-0 libssl3 libstdc++6 libyaml-cpp0.7 zlib1g
+  libgcc-s1 libgrpc++1.51 libgrpc29 libprometheus-cpp-core1.0 libprotobuf32 libre2-9 libspdlog1.10 libsqlite3-0 libssl3 libstdc++6
+  libyaml-cpp0.7 zlib1g
 )
 
 # say TEXT: a line for the person who waits.

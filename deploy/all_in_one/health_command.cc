@@ -34,6 +34,7 @@ constexpr char kHelp[] =
 
 constexpr int kBadUsage = 2;
 constexpr int kNotReady = 1;
+constexpr char kAdminReadiness[] = "http://127.0.0.1:9090/readyz";
 constexpr auto kLimit = std::chrono::seconds(3);
 
 /// @return the exit status if the command is to end here.
@@ -89,12 +90,13 @@ absl::Status AskOnce(const std::string& url) {
 
 }  // namespace
 
-std::string ReadinessUrl(const std::string& host, uint16_t port) {
-  std::string asked = host;
-  if (host == "0.0.0.0") asked = "127.0.0.1";
-  if (host == "::") asked = "::1";
-  if (absl::StrContains(asked, ':')) asked = absl::StrCat("[", asked, "]");
-  return absl::StrCat("http://", asked, ":", port, "/readyz");
+std::string ReadinessUrl(const ServerConfig& server) {
+  if (server.tls.enabled()) return kAdminReadiness;
+  std::string host = server.host;
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "::") host = "::1";
+  if (absl::StrContains(host, ':')) host = absl::StrCat("[", host, "]");
+  return absl::StrCat("http://", host, ":", server.port, "/readyz");
 }
 
 int HealthCommand(int argc, char** argv) {
@@ -106,7 +108,7 @@ int HealthCommand(int argc, char** argv) {
                  std::string(config.status().message()).c_str());
     return kBadUsage;
   }
-  const std::string url = ReadinessUrl(config->server.host, config->server.port);
+  const std::string url = ReadinessUrl(config->server);
   const absl::Status ready = AskOnce(url);
   if (ready.ok()) {
     std::puts("ready");

@@ -2,13 +2,15 @@
 // command.
 #pragma once
 
-#include <cstdint>
 #include <string>
+
+#include "services/common/config/config.h"
 
 namespace switchyard {
 
-/// What to ask of a relay that serves `host` and `port`: one that serves every address is asked on this machine's own.
-std::string ReadinessUrl(const std::string& host, uint16_t port);
+/// What to ask of a relay that serves so: one that serves every address is asked on this machine's own; one that speaks
+/// HTTPS, whose certificate does not name this machine, on its admin port.
+std::string ReadinessUrl(const ServerConfig& server);
 
 /// @return 0 if it is ready, 1 if it is not or does not answer within 3 s, 2 for bad flags or configuration.
 int HealthCommand(int argc, char** argv);

@@ -45,10 +45,19 @@ TEST(HealthCommand, RefusesWhatItDoesNotKnow) {
 }
 
 TEST(HealthCommand, AddressesAreThoseOfThisMachine) {
-  EXPECT_EQ(ReadinessUrl("127.0.0.1", 8000), "http://127.0.0.1:8000/readyz");
-  EXPECT_EQ(ReadinessUrl("0.0.0.0", 8000), "http://127.0.0.1:8000/readyz");
-  EXPECT_EQ(ReadinessUrl("::", 1), "http://[::1]:1/readyz");
-  EXPECT_EQ(ReadinessUrl("10.0.0.7", 1), "http://10.0.0.7:1/readyz");
+  const auto url = [](const std::string& host, uint16_t port) {
+    ServerConfig server;
+    server.host = host;
+    server.port = port;
+    return ReadinessUrl(server);
+  };
+  EXPECT_EQ(url("127.0.0.1", 8000), "http://127.0.0.1:8000/readyz");
+  EXPECT_EQ(url("0.0.0.0", 8000), "http://127.0.0.1:8000/readyz");
+  EXPECT_EQ(url("::", 1), "http://[::1]:1/readyz");
+  EXPECT_EQ(url("10.0.0.7", 1), "http://10.0.0.7:1/readyz");
+  ServerConfig https;
+  https.tls = {.certificate = "tls.crt", .key = "tls.key"};
+  EXPECT_EQ(ReadinessUrl(https), "http://127.0.0.1:9090/readyz");
 }
 
 }  // namespace
