@@ -9,7 +9,7 @@ readonly BUILD_PACKAGES=(
 )
 
 # What tests need beside it: the validator of deploy/k8s, certificates, the container's file tree.
-readonly TEST_PACKAGES=(iproute2 openssl python3 python3-jsonschema python3-yaml util-linux)
+readonly TEST_PACKAGES=(etcd-server iproute2 openssl python3 python3-jsonschema python3-yaml util-linux)
 
 # What the programs need to run: all of the container's image. Complete, for nothing is added to it by dependency.
 readonly RUNTIME_PACKAGES=(

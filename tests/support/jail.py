@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -B
 """Runs a program as a container engine would: in its own file tree, read-only, as nobody, without a capability.
 
-    jail.py --root TREE --user 65532 --state DIRECTORY --workdir /etc/switchyard [--file SOURCE=TARGET]… -- PROGRAM ARGUMENT…
+    jail.py --root TREE --user 65532 --state DIRECTORY[=TARGET] --workdir /etc/switchyard [--file SOURCE=TARGET]… -- PROGRAM ARGUMENT…
 
 The program takes this one's place, with its process id and its environment. Needs root and mount namespaces; where they are
 missing it says so and ends with 125.
@@ -53,7 +53,8 @@ def _lay_out(root, state, files):
         _mount("tmpfs", root + place, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777,size=16m")
     _bind("/proc", root + "/proc", read_only=True)
     if state:
-        _bind(state, root + "/var/lib/switchyard")
+        source, _, target = state.partition("=")
+        _bind(source, root + (target or "/var/lib/switchyard"))
     # An engine makes the places for what it mounts; here they are laid over the directory, which is empty.
     _mount("tmpfs", root + "/etc/switchyard", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755,size=1m")
     for source, target in files:

@@ -10,10 +10,13 @@ import json
 import os
 import re
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import types
 import unittest
 import urllib.error
 import urllib.request
@@ -70,15 +73,35 @@ def until(condition, what):
             raise AssertionError(what() if callable(what) else what)
 
 
+def lay_bridge():
+    """What the pods' networks meet on."""
+    if os.path.exists("/sys/class/net/br0") or "br0" in run("ip", "-brief", "link"):
+        return
+    run("ip", "link", "set", "lo", "up")
+    run("ip", "link", "add", "br0", "type", "bridge")
+    run("ip", "addr", "add", GATEWAY + "/24", "dev", "br0")
+    run("ip", "link", "set", "br0", "up")
+
+
+def make_certificates():
+    """The Secrets of make-certificates by their names, and where its files are."""
+    place = tempfile.mkdtemp(dir=WORK) + "/certificates"
+    run("bash", "deploy/k8s/make-certificates", place)
+    with open(place + "/secrets.yaml", encoding="utf-8") as file:
+        secrets = schema.load_yaml(file.read())
+    return {secret["metadata"]["name"]: manifests.decoded(secret) for secret in secrets}, place
+
+
 class Pod:
     """One that runs, in a namespace of its own."""
 
-    def __init__(self, cluster, workload, number):
+    def __init__(self, cluster, workload, number, hostname=""):
         self.workload = workload
+        self.hostname = hostname or workload.name
         self.container = workload.containers[0]
         self.address = NETWORK + str(number)
         self.name = f"sw-{os.getpid()}-{number}"
-        self.home = os.path.join(WORK, workload.name)
+        self.home = os.path.join(WORK, self.hostname)
         os.mkdir(self.home)
         self._cluster = cluster
         self._process = None
@@ -114,7 +137,7 @@ class Pod:
         volumes = {volume["name"]: volume for volume in self.workload.pod["volumes"]}
         files, state = [(self._cluster.hosts, "/etc/hosts")], None
         for mount in self.container["volumeMounts"]:
-            volume = volumes[mount["name"]]
+            volume = volumes.get(mount["name"], {})
             if "configMap" in volume:
                 place = os.path.join(self.home, mount["subPath"])
                 with open(place, "w", encoding="utf-8") as file:
@@ -122,11 +145,12 @@ class Pod:
                 files.append((place, mount["mountPath"]))
             elif "secret" in volume:
                 files.append((self._secret(volume), mount["mountPath"]))
-            elif mount["name"] == "state":
-                state = os.path.join(self.home, "state")
-                os.mkdir(state)
-                os.chmod(state, 0o2770)
-                os.chown(state, 0, self._group())
+            elif mount["name"] in ("state", "data"):
+                place = os.path.join(self.home, "state")
+                os.mkdir(place)
+                os.chmod(place, 0o2770)
+                os.chown(place, 0, self._group())
+                state = f"{place}={mount['mountPath']}"
         return files, state
 
     def start(self):
@@ -136,8 +160,8 @@ class Pod:
         jail += ["--state", state] if state else []
         for source, target in files:
             jail += ["--file", f"{source}={target}"]
-        variables = {"PATH": "/usr/bin"} | environment(self.container) | self._cluster.platforms
-        command = self.container["command"] + self.container["args"]
+        variables = environment(self.container, self.hostname) | self._cluster.platforms
+        command = [word.replace("$(POD_NAME)", self.hostname) for word in self.container["command"] + self.container["args"]]
         self._process = programs.Program(["ip", "netns", "exec", self.name, *jail, "--", *command],
                                          variables | {"PATH": "/usr/bin:/usr/sbin:/bin:/sbin"})
         return self
@@ -154,7 +178,8 @@ class Pod:
             return 0
 
     def wait_ready(self):
-        until(lambda: self.probe("readinessProbe") == 200 or not self._process.runs(), lambda: self._process.output)
+        until(lambda: self.probe("readinessProbe") == 200 or not self._process.runs(),
+              lambda: f"{self.hostname} is not ready: {self._process.output}")
         if self.probe("readinessProbe") != 200:
             self._process.wait()
             raise AssertionError(f"{self.workload}: {self._process.output}")
@@ -171,12 +196,17 @@ class Pod:
         subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
 
 
-def environment(container):
+def environment(container, hostname=""):
     """The container's variables, with what this test puts into the Secrets."""
     variables = {}
     for entry in container.get("env", []):
-        reference = entry.get("valueFrom", {}).get("secretKeyRef")
-        variables[entry["name"]] = SECRETS[(reference["name"], reference["key"])] if reference else entry["value"]
+        source = entry.get("valueFrom", {})
+        if "secretKeyRef" in source:
+            variables[entry["name"]] = SECRETS[(source["secretKeyRef"]["name"], source["secretKeyRef"]["key"])]
+        elif source.get("fieldRef", {}).get("fieldPath") == "metadata.name":
+            variables[entry["name"]] = hostname
+        else:
+            variables[entry["name"]] = entry["value"]
     return variables
 
 
@@ -184,14 +214,8 @@ class Cluster:
     def __init__(self):
         self.tree = os.path.join(WORK, "tree")
         self.made = render("")
-        run("ip", "link", "set", "lo", "up")
-        run("ip", "link", "add", "br0", "type", "bridge")
-        run("ip", "addr", "add", GATEWAY + "/24", "dev", "br0")
-        run("ip", "link", "set", "br0", "up")
-        run("bash", "deploy/k8s/make-certificates", WORK + "/certificates")
-        with open(WORK + "/certificates/secrets.yaml", encoding="utf-8") as file:
-            self.secrets = schema.load_yaml(file.read())
-        self.certificates = {secret["metadata"]["name"]: manifests.decoded(secret) for secret in self.secrets}
+        lay_bridge()
+        self.certificates, _ = make_certificates()
         self.pods = {}
         self.simulator = programs.Program([SIMULATOR, "--listen", GATEWAY + ":0"], {})
         simulator = self.simulator.wait_for(r"http://[\d.]+:\d+")[0]
@@ -351,6 +375,71 @@ class Pods(unittest.TestCase):
         for name, pod in self.cluster.pods.items():
             status, output = pod.ended()
             self.assertEqual(status, 0, f"{name}: {output}")
+
+
+@unittest.skipUnless(RENDERER, "nothing renders overlays/production")
+class Etcd(unittest.TestCase):
+    """Its members as the manifest says, run by Debian's etcd instead of the image's."""
+
+    @classmethod
+    def setUpClass(cls):
+        lay_bridge()
+        made = render("/overlays/production")
+        workload = made.workload(graph.name("etcd"))
+        certificates, cls.files = make_certificates()
+        cluster = types.SimpleNamespace(tree=cls._tree(), made=made, certificates=certificates, platforms={},
+                                        hosts=os.path.join(WORK, "etcd-hosts"))
+        cls.members = [Pod(cluster, workload, 30 + i, f"{workload.name}-{i}") for i in range(workload.spec["replicas"])]
+        with open(cluster.hosts, "w", encoding="utf-8") as file:
+            file.writelines(f"{pod.address} {pod.hostname}.switchyard-etcd switchyard-etcd\n" for pod in cls.members)
+        for pod in cls.members:
+            cls.addClassCleanup(pod.clear)
+            pod.start()
+        for pod in cls.members:
+            pod.wait_ready()
+
+    @staticmethod
+    def _tree():
+        """The least that etcd runs in."""
+        tree = os.path.join(WORK, "etcd-tree")
+        for place in ("dev", "proc", "tmp", "etc/switchyard", "var/lib/etcd"):
+            os.makedirs(f"{tree}/{place}")
+        with open(tree + "/etc/hosts", "w", encoding="ascii"):
+            pass
+        libraries = re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", "/usr/bin/etcd"], capture_output=True, text=True, check=False).stdout)
+        for file in ["/usr/bin/etcd", *libraries]:
+            os.makedirs(os.path.dirname(tree + file), exist_ok=True)
+            shutil.copy(file, tree + file)
+        return tree
+
+    def _asks(self, pod, program):
+        """What a member answers to one with this program's certificate; "" if it does not let it in."""
+        own = f"{self.files}/{program}/"
+        context = ssl.create_default_context(cafile=own + "ca.crt")
+        context.load_cert_chain(own + "tls.crt", own + "tls.key")
+        name = f"{pod.hostname}.switchyard-etcd"
+        try:
+            with socket.create_connection((pod.address, graph.ETCD_CLIENT), programs.PATIENCE_S) as plain, \
+                    context.wrap_socket(plain, server_hostname=name) as connection:
+                connection.sendall(f"GET /health HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+                return b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+        except (ssl.SSLError, ConnectionError):
+            return ""
+
+    def test_a_quorum_is_there_and_session_alone_is_let_in(self):
+        for pod in self.members:
+            for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+                self.assertEqual(pod.probe(kind), 200, kind)
+            self.assertIn('"health":"true"', self._asks(pod, "session"))
+            for program in ("edge", "kimi", "signing", "accounts", "etcd"):
+                self.assertEqual(self._asks(pod, program), "", program)
+
+    def test_one_member_may_be_lost(self):
+        lost, *others = self.members
+        lost.terminate()
+        lost.ended()
+        for pod in others:
+            until(lambda pod=pod: '"health":"true"' in self._asks(pod, "session"), "the others have no quorum")
 
 
 def enter():
