@@ -191,7 +191,7 @@ class Tree(unittest.TestCase):
 
     def test_nothing_secret_is_built_in(self):
         ignored = read(".dockerignore").split("\n")
-        for name in (".env", "config.yaml", ".git", ".switchyard", "**/*.key"):
+        for name in (".env", "config.yaml", ".git", ".switchyard", "certificates", "**/*.key"):
             self.assertIn(name, ignored)
 
 
