@@ -9,15 +9,21 @@
 #include <atomic>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "edge/api_keys.h"
 #include "edge/chat_client.h"
 #include "edge/gate.h"
 #include "edge/turn.h"
 #include "services/common/http/http_server.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/time/random.h"
+#include "services/common/trace/span.h"
 
 namespace switchyard {
+
+/// What metrics call the APIs: "chat/completions", …
+std::vector<absl::string_view> ApiLabels();
 
 class EdgeService {
  public:
@@ -28,7 +34,9 @@ class EdgeService {
   };
   /// All but the options outlive it.
   EdgeService(ChatClient& chat, ApiKeys& keys, Options options, const Clock& clock, Random& random)
-      : chat_(chat), options_(options), gate_(keys, options.loopback_only, clock), clock_(clock), random_(random) {}
+      : chat_(chat), options_(options), gate_(keys, options.loopback_only, clock), clock_(clock), random_(random) {
+    Metrics::Get().ShowEdge(ApiLabels());
+  }
 
   /// For HttpServer. The service outlives the server.
   HttpHandler Handler();
@@ -45,12 +53,14 @@ class EdgeService {
     CallContext context;
     HttpHeaders headers;  // of every answer
     RequestRecord record;
+    absl::string_view api;  // for metrics: one of a closed list
     Caller caller;
     Clock::Monotonic start;
+    Span span;
   };
   Exchange Open(const HttpServerRequest& request);
   std::optional<HttpRefusal> Screen(const HttpServerRequest& request, Exchange& exchange) const;
-  void Close(const HttpServerRequest& request, const Exchange& exchange, bool gone) const;
+  void Close(const HttpServerRequest& request, Exchange& exchange, bool gone) const;
 
   boost::asio::awaitable<void> Serve(HttpServerRequest& request, HttpResponder& responder);
   boost::asio::awaitable<void> Route(HttpServerRequest& request, HttpResponder& responder, Exchange& exchange);

@@ -8,6 +8,9 @@ readonly BUILD_PACKAGES=(
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 
+# What the tests need besides: promtool, which checks metrics and alert rules, comes with Prometheus.
+readonly TEST_PACKAGES=(prometheus)
+
 # say TEXT: a line for the person who waits.
 say() { printf '\n== %s\n' "$*"; }
 
