@@ -2,15 +2,19 @@
 
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "edge/error_body.h"
 #include "edge/origin_guard.h"
+#include "services/common/http/https_context.h"
 #include "services/common/log/log.h"
 #include "services/common/metrics/metrics.h"
 #include "services/common/status/reason.h"
 #include "services/common/time/random.h"
+#include "services/common/tls/certificate_files.h"
 
 namespace switchyard {
 namespace {
@@ -57,15 +61,53 @@ absl::Status SetHttpListen(Config& config, const std::string& listen) {
   return absl::OkStatus();
 }
 
+class EdgeHost::Https {
+ public:
+  static absl::StatusOr<std::unique_ptr<Https>> Open(const HttpsConfig& config) {
+    if (!config.enabled()) return std::unique_ptr<Https>();
+    auto files = CertificateFiles::Open({config.certificate, config.key, ""}, SystemClock::Get());
+    if (!files.ok()) return WithMessage(files.status(), absl::StrCat("server.tls: ", files.status().message()));
+    auto https = std::make_unique<Https>();
+    // Sets come checked, so what OpenSSL may still have against one is rare enough to keep the one before.
+    (*files)->OnChange([https = https.get()](const CertificateSet& set) { https->Take(MakeHttpsContext(set)); });
+    https->files_ = *std::move(files);
+    if (https->Current() == nullptr) return https->status_;
+    return https;
+  }
+
+  std::shared_ptr<boost::asio::ssl::context> Current() {
+    absl::MutexLock lock(&mutex_);
+    return current_;
+  }
+
+ private:
+  void Take(absl::StatusOr<std::shared_ptr<boost::asio::ssl::context>> context) {
+    absl::MutexLock lock(&mutex_);
+    if (context.ok()) current_ = *std::move(context);
+    if (!context.ok()) LogWarning("certificate_not_usable", {{"error", context.status().message()}});
+    status_ = context.status();
+  }
+
+  absl::Mutex mutex_;
+  std::shared_ptr<boost::asio::ssl::context> current_ ABSL_GUARDED_BY(mutex_);
+  absl::Status status_;                      // of the first set, once Open() asks
+  std::unique_ptr<CertificateFiles> files_;  // ends first: it tells of changes
+};
+
+EdgeHost::EdgeHost() = default;
+
 absl::Status EdgeHost::Check(const Config& config) { return OpenKeys(config).status(); }
 
 absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, Runtime& runtime, ChatClient& chat) {
   auto keys = OpenKeys(config);
   if (!keys.ok()) return keys.status();
+  auto https = Https::Open(config.server.tls);
+  if (!https.ok()) return https.status();
   if ((*keys)->required() && (*keys)->size() == 0)
     LogWarning("no_api_keys", {{"file", config.KeysFile()}, {"effect", "nobody is served until there is a key"}});
   auto edge = std::make_unique<EdgeHost>();
   edge->host_ = config.server.host;
+  edge->https_ = *std::move(https);
   edge->keys_ = *std::move(keys);
   EdgeService::Options options;
   options.turn.request_limit = config.server.request_limit;
@@ -77,6 +119,7 @@ absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, 
   http.host = config.server.host;
   http.port = config.server.port;
   http.max_body_bytes = static_cast<size_t>(config.server.max_body_bytes);
+  if (edge->https_) http.https_context = [https = edge->https_.get()] { return https->Current(); };
   http.error_body = [](int status, absl::string_view message, HttpHeaders& headers) {
     const std::string id = absl::StrCat("req_", SystemRandom::Get().NextHex(kRequestIdDigits));
     headers.Add("x-request-id", id);
@@ -97,14 +140,19 @@ EdgeHost::~EdgeHost() {
   if (server_) Finish(absl::ZeroDuration());
 }
 
-std::string EdgeHost::url() const { return absl::StrCat("http://", Authority(host_, server_->port())); }
+std::string EdgeHost::url() const {
+  return absl::StrCat(https_ ? "https://" : "http://", Authority(host_, server_->port()));
+}
 
 std::string EdgeHost::Greeting() const {
-  return absl::StrCat("serving HTTP on ", url(),
+  return absl::StrCat("serving ", https_ ? "HTTPS" : "HTTP", " on ", url(),
                       keys_->required() ? "\ncallers need an API key (switchyard keys add NAME makes one)" : "");
 }
 
-void EdgeHost::Drain() { service_->Drain(); }
+void EdgeHost::Drain() {
+  service_->Drain();
+  server_->CloseAfterAnswers();
+}
 
 void EdgeHost::Finish(absl::Duration limit) {
   const absl::Status why = MakeError(Reason::REASON_NO_BACKEND, "the relay is stopping", {.cause = "stopping"});

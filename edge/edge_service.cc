@@ -103,21 +103,6 @@ chat::v1::ListModelsResponse CatalogueOf(absl::string_view platform) {
   return all;
 }
 
-/// The number of requests at once, for as long as it lives.
-class InFlight {
- public:
-  explicit InFlight(std::atomic<int>& count) : count_(count), now_(count.fetch_add(1) + 1) {}
-  ~InFlight() { count_.fetch_sub(1); }
-  InFlight(const InFlight&) = delete;
-  InFlight& operator=(const InFlight&) = delete;
-  int now() const { return now_; }
-
- private:
-  std::atomic<int>& count_;
-  const int now_;
-  const Held shown_{Metrics::Get().RequestsInFlight()};
-};
-
 }  // namespace
 
 std::vector<absl::string_view> ApiLabels() {
@@ -198,7 +183,7 @@ std::optional<HttpRefusal> EdgeService::Screen(const HttpServerRequest& request,
   RequestRecord& record = exchange.record;
   record.http_status = admission.http_status;
   record.status = admission.status;
-  if (admission.admitted() && request.method == "POST" && in_flight_ >= options_.max_in_flight) {
+  if (admission.admitted() && request.method == "POST" && in_flight_.full()) {
     record.status = TooBusy();
     Metrics::Get().Refusals(Metrics::Limit::kAdmission).Increment();
   }
@@ -260,13 +245,14 @@ asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpRespond
   }
   const auto turn = exchange.caller.Begin(exchange.start);
   exchange.caller.SetLimitHeaders(exchange.headers, exchange.start);
-  const InFlight in_flight(in_flight_);
-  if (!turn.ok() || in_flight.now() > options_.max_in_flight) {
+  const auto place = in_flight_.Enter();
+  if (!turn.ok() || !place) {
     const absl::Status refused = turn.ok() ? TooBusy() : turn.status();
     Metrics::Get().Refusals(turn.ok() ? Metrics::Limit::kAdmission : Metrics::Limit::kRate).Increment();
     co_await SendError(responder, std::move(exchange.headers), refused, record);
     co_return;
   }
+  const Held shown(Metrics::Get().RequestsInFlight());
   co_await ServeApi(*FindApi(request.path), request, responder, chat_, exchange.caller, exchange.context, options_.turn,
                     clock_, random_, std::move(exchange.headers), record);
 }

@@ -15,6 +15,7 @@
 #include "edge/chat_client.h"
 #include "edge/gate.h"
 #include "edge/turn.h"
+#include "services/common/async/in_flight.h"
 #include "services/common/http/http_server.h"
 #include "services/common/metrics/metrics.h"
 #include "services/common/time/random.h"
@@ -34,7 +35,12 @@ class EdgeService {
   };
   /// All but the options outlive it.
   EdgeService(ChatClient& chat, ApiKeys& keys, Options options, const Clock& clock, Random& random)
-      : chat_(chat), options_(options), gate_(keys, options.loopback_only, clock), clock_(clock), random_(random) {
+      : chat_(chat),
+        options_(options),
+        gate_(keys, options.loopback_only, clock),
+        clock_(clock),
+        random_(random),
+        in_flight_(options.max_in_flight) {
     Metrics::Get().ShowEdge(ApiLabels());
   }
 
@@ -72,7 +78,7 @@ class EdgeService {
   const Gate gate_;
   const Clock& clock_;
   Random& random_;
-  std::atomic<int> in_flight_{0};
+  InFlightLimit in_flight_;
   std::atomic<bool> draining_{false};
 };
 

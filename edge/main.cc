@@ -24,7 +24,7 @@ class Running final : public RunningProgram {
       const std::string platform(model.platform);
       const ProviderConfig& provider = config.providers.at(platform);
       if (provider.enabled && backends.count(platform) == 0)
-        backends.emplace(platform, MakeChannel(provider.backend, self->identity_.get()));
+        backends.emplace(platform, MakeChannel(provider.backend, self->identity_.get(), Resend::kOnce));
     }
     if (backends.empty())
       return absl::FailedPreconditionError("every platform is switched off in the configuration (providers.*.enabled)");

@@ -145,10 +145,11 @@ class Relay final : public RunningProgram {
                                                                     *http_, SystemClock::Get(), SystemRandom::Get()},
                                           options);
     for (const PlatformRow& platform : kPlatforms) {
-      if (!config.providers.at(platform.name).enabled) continue;
+      const ProviderConfig& provider = config.providers.at(platform.name);
+      if (!provider.enabled) continue;
       observed_http_.push_back(std::make_unique<ObservedHttpClient>(*http_, platform.name));
-      chat_->Add(
-          platform.make(config, {*observed_http_.back(), *signing_client_, SystemClock::Get(), SystemRandom::Get()}));
+      const ProviderTools tools{*observed_http_.back(), *signing_client_, SystemClock::Get(), SystemRandom::Get()};
+      chat_->Add(platform.make(config, tools), provider.max_in_flight);
     }
     auto host = ServerHost::Start(HostOptionsFrom(config, config.chat_listen, identity_.get()), {chat_.get()});
     if (!host.ok()) return host.status();

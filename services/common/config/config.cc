@@ -217,6 +217,11 @@ void Apply(const Texts& texts, bool mutual_tls, Config& config, std::vector<std:
   ApplyOverrides(texts.entries, settings, faults);
 }
 
+void CheckHttps(const HttpsConfig& tls, std::vector<std::string>& faults) {
+  if (tls.certificate.empty() != tls.key.empty())
+    faults.emplace_back("server.tls: needs certificate and key, or neither of them");
+}
+
 void CheckMesh(const MeshConfig& tls, std::vector<std::string>& faults) {
   const bool all = !tls.certificate.empty() && !tls.key.empty() && !tls.authority.empty();
   const bool none = tls.certificate.empty() && tls.key.empty() && tls.authority.empty();
@@ -254,6 +259,7 @@ absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environmen
   Config config = Defaults(environment);
   Apply(texts, first.tls.enabled(), config, faults);
   config.accounts = AccountsOf(texts.entries, faults);
+  CheckHttps(config.server.tls, faults);
   CheckMesh(config.tls, faults);
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
   return config;

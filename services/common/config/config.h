@@ -21,14 +21,23 @@
 
 namespace switchyard {
 
+/// `server.tls:` — HTTPS. Both files, or none.
+struct HttpsConfig {
+  std::string certificate;  // PEM, the server's own first
+  std::string key;          // PEM
+
+  bool enabled() const { return !certificate.empty(); }
+};
+
 /// `server:` — the HTTP API.
 struct ServerConfig {
   std::string host = "127.0.0.1";  // an address; anything but loopback needs API keys or --insecure
   uint16_t port = 8000;            // 0 picks a free one
   bool insecure = false;           // allow a non-loopback host without keys
   std::vector<Secret> api_keys;    // each 16 characters or more; further keys beside those of the file
-  std::string keys_file;           // empty: <state_dir>/keys.yaml, if there is one; must exist otherwise
-  bool pass_through = false;       // take "<platform>:<token>" as a key: the caller's own account
+  HttpsConfig tls;
+  std::string keys_file;      // empty: <state_dir>/keys.yaml, if there is one; must exist otherwise
+  bool pass_through = false;  // take "<platform>:<token>" as a key: the caller's own account
   // 0 to 600 s: how long to go on accepting after SIGTERM, so that discovery can catch up.
   absl::Duration drain_delay = absl::ZeroDuration();
   absl::Duration drain_limit = absl::Seconds(600);    // 0 to 3600 s: how long running streams may take to finish
@@ -44,6 +53,7 @@ struct ServerConfig {
 struct ProviderConfig {
   bool enabled = true;
   std::string base_url;               // http or https origin, no path; the platform's own by default
+  int max_in_flight = 2048;           // 1 to 100000: chats at once, in one process; more are OVERLOADED
   int max_in_flight_per_account = 1;  // 1 to 1024
   // 0 to 600 s: between the end of one turn and the start of the next on one account.
   absl::Duration spacing = absl::Seconds(2);

@@ -299,6 +299,8 @@ Settings SettingsOf(Config& config, bool mutual_tls) {
   settings["server.insecure"] = Bool(server.insecure);
   settings["server.api_keys"] = KeyList(server.api_keys);
   settings["server.keys_file"] = Text(server.keys_file);
+  settings["server.tls.certificate"] = Text(server.tls.certificate);
+  settings["server.tls.key"] = Text(server.tls.key);
   settings["server.pass_through"] = Bool(server.pass_through);
   settings["server.drain_delay"] = Span(server.drain_delay, absl::ZeroDuration(), 600 * second);
   settings["server.drain_limit"] = Span(server.drain_limit, absl::ZeroDuration(), 3600 * second);
@@ -312,6 +314,7 @@ Settings SettingsOf(Config& config, bool mutual_tls) {
     const std::string at = absl::StrCat("providers.", name, ".");
     settings[at + "enabled"] = Bool(provider.enabled);
     settings[at + "base_url"] = Origin(provider.base_url);
+    settings[at + "max_in_flight"] = Whole(provider.max_in_flight, 1, 100000);
     settings[at + "max_in_flight_per_account"] = Whole(provider.max_in_flight_per_account, 1, 1024);
     settings[at + "spacing"] = Span(provider.spacing, absl::ZeroDuration(), 600 * second);
     settings[at + "queue_depth"] = Whole(provider.queue_depth, 0, 1000);

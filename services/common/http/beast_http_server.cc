@@ -26,9 +26,11 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "services/common/async/event.h"
 #include "services/common/async/sleep.h"
 #include "services/common/async/task_group.h"
 #include "services/common/http/beast_web_socket.h"
+#include "services/common/http/client_socket.h"
 #include "services/common/http/http_path.h"
 #include "services/common/http/http_server.h"
 #include "services/common/http/watched_web_socket.h"
@@ -48,6 +50,10 @@ using boost::system::error_code;
 constexpr absl::Duration kLingerLimit = absl::Seconds(5);
 constexpr size_t kLingerBytes = 256 * 1024 * 1024;
 constexpr size_t kLingerPiece = 64 * 1024;
+// How long the farewell of a client is waited for.
+constexpr absl::Duration kFarewellLimit = absl::Seconds(1);
+// The first byte of a TLS connection: a record of type handshake. Source: RFC 8446, section 5.1.
+constexpr unsigned char kTlsHandshake = 0x16;
 // How long the client of a WebSocket may say nothing.
 constexpr absl::Duration kQuietLimit = absl::Hours(24);
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
@@ -117,18 +123,18 @@ bool IsHeaderSafe(const HttpHeaders& headers) {
 /// A client's socket under a WebSocket; the socket outlives it.
 class SocketChannel final : public ByteChannel {
  public:
-  explicit SocketChannel(tcp::socket& socket) : socket_(socket) {}
+  explicit SocketChannel(ClientSocket& socket) : socket_(socket) {}
 
   Executor executor() override { return socket_.get_executor(); }
   void ReadSome(asio::mutable_buffer into, Done done) override { socket_.async_read_some(into, std::move(done)); }
   void WriteSome(asio::const_buffer from, Done done) override { socket_.async_write_some(from, std::move(done)); }
   void Close() override {
     error_code ignored;
-    socket_.close(ignored);
+    socket_.tcp().close(ignored);
   }
 
  private:
-  tcp::socket& socket_;
+  ClientSocket& socket_;
 };
 
 class BeastHttpServer;
@@ -136,7 +142,8 @@ class BeastHttpServer;
 /// One client connection: reads a request, runs the handler, and so on.
 class Connection final : public HttpResponder, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(tcp::socket socket, BeastHttpServer& server) : socket_(std::move(socket)), server_(server) {}
+  Connection(tcp::socket socket, BeastHttpServer& server)
+      : socket_(std::move(socket)), server_(server), unwatched_(socket_.get_executor()) {}
 
   asio::awaitable<void> Run();
 
@@ -151,7 +158,7 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   }
   void Close() {
     error_code ignored;
-    socket_.close(ignored);
+    socket_.tcp().close(ignored);
   }
   asio::any_io_executor executor() { return socket_.get_executor(); }
 
@@ -166,6 +173,9 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
 
  private:
   enum class Next { kAgain, kClose };
+  asio::awaitable<bool> Greet();
+  asio::awaitable<void> Leave();
+  asio::awaitable<bool> WaitForRequest();
   asio::awaitable<Next> Serve();
   asio::awaitable<Next> Refuse(int status, absl::string_view message);
   asio::awaitable<Next> Answer(HttpRefusal refusal, bool close);
@@ -175,8 +185,15 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   template <typename Buffers>
   asio::awaitable<absl::Status> WriteAll(const Buffers& buffers);
   void Watch();
+  void WatchTls();
+  asio::awaitable<void> Unwatch();
+  void ClientLeft();
+  void Cancel() {
+    error_code ignored;
+    socket_.tcp().cancel(ignored);
+  }
 
-  tcp::socket socket_;
+  ClientSocket socket_;
   BeastHttpServer& server_;
   beast::flat_buffer buffer_;
   std::optional<Scope> scope_;                  // of the running request
@@ -190,6 +207,7 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   bool ended_ = false;
   bool broken_ = false;
   bool watching_ = false;
+  Event unwatched_;
   bool upgraded_ = false;
   std::unique_ptr<WatchedWebSocket> web_socket_;  // what the running request made of the connection
 };
@@ -202,11 +220,13 @@ class BeastHttpServer final : public HttpServer {
 
   absl::Status Open();
   uint16_t port() const override { return port_; }
+  void CloseAfterAnswers() override { closing_ = true; }
   void StopAccepting() override;
   void Shutdown(absl::Duration grace, absl::Status why) override;
 
   const HttpServerOptions& options() const { return options_; }
   const HttpHandler& handler() const { return handler_; }
+  bool closing() const { return closing_; }
 
  private:
   asio::awaitable<void> Accept();
@@ -221,6 +241,7 @@ class BeastHttpServer final : public HttpServer {
   tcp::acceptor acceptor_;
   uint16_t port_ = 0;
   std::atomic<bool> accepting_{true};
+  std::atomic<bool> closing_{false};
   TaskGroup accept_task_;
   TaskGroup connection_tasks_;
   absl::Mutex mutex_;
@@ -231,16 +252,43 @@ class BeastHttpServer final : public HttpServer {
 
 asio::awaitable<void> Connection::Run() {
   error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.tcp().set_option(tcp::no_delay(true), ignored);
   try {
-    for (;;) {
+    const bool greeted = co_await Greet();
+    while (greeted) {
       const Next next = co_await Serve();
       if (next == Next::kClose) break;
     }
+    co_await Leave();
   } catch (const std::exception& escaped) {
     LogError("connection_failed", {{"error", escaped.what()}});
   }
   Close();
+}
+
+/// TLS, where it is spoken. @return whether requests can follow
+asio::awaitable<bool> Connection::Greet() {
+  if (!server_.options().https_context) co_return true;
+  Scope limit(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().header_limit));
+  auto stop = limit.OnEnd([this] { Cancel(); });
+  auto [error] = co_await socket_.tcp().async_wait(tcp::socket::wait_read, kTuple);
+  if (error || limit.ended()) co_return false;
+  unsigned char first = 0;
+  if (::recv(socket_.tcp().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && first != kTlsHandshake) {
+    co_await Refuse(400, "This port speaks HTTPS; the request came in the clear.");
+    co_return false;
+  }
+  const auto context = server_.options().https_context();
+  const error_code failed = co_await socket_.Handshake(*context);
+  co_return !failed && !limit.ended();
+}
+
+/// Ends TLS properly, so that the client knows that it has seen everything.
+asio::awaitable<void> Connection::Leave() {
+  if (!socket_.tls() || broken_ || !socket_.tcp().is_open()) co_return;
+  Scope limit(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(kFarewellLimit));
+  auto stop = limit.OnEnd([this] { Cancel(); });
+  co_await socket_.Farewell();
 }
 
 asio::awaitable<Connection::Next> Connection::Refuse(int status, absl::string_view message) {
@@ -263,11 +311,11 @@ asio::awaitable<Connection::Next> Connection::Answer(HttpRefusal refusal, bool c
   }
   // Closing with unread bytes in the socket would reset the connection, and the client might lose the answer.
   error_code error;
-  socket_.shutdown(tcp::socket::shutdown_send, error);
+  if (!socket_.tls()) socket_.tcp().shutdown(tcp::socket::shutdown_send, error);
   {
     // Many clients read nothing before they have sent everything: what they still send is taken and thrown away.
     Scope linger(*scope_, kLingerLimit, absl::CancelledError(""));
-    auto stop = linger.OnEnd([this] { socket_.cancel(); });
+    auto stop = linger.OnEnd([this] { Cancel(); });
     std::vector<char> sink(kLingerPiece);
     for (size_t taken = 0; taken < kLingerBytes && !linger.ended();) {
       auto [read_error, n] = co_await socket_.async_read_some(asio::buffer(sink), kTuple);
@@ -290,7 +338,7 @@ asio::awaitable<bool> Connection::ReadBody(Parser& parser, Next& next) {
         absl::Seconds(static_cast<double>(received) / static_cast<double>(server_.options().min_body_bytes_per_second));
     const auto by_rate = start + limit + absl::ToChronoNanoseconds(earned);
     Scope idle(executor(), std::min(std::chrono::steady_clock::now() + limit, by_rate));
-    auto stop = idle.OnEnd([this] { socket_.cancel(); });
+    auto stop = idle.OnEnd([this] { Cancel(); });
     auto [error, n] = co_await http::async_read_some(socket_, buffer_, parser, kTuple);
     received += n;
     if (!error && (!idle.ended() || parser.is_done())) continue;
@@ -334,24 +382,37 @@ asio::awaitable<bool> Connection::ReadHeaderBytes(Scope& limit) {
   co_return false;
 }
 
+/// Between requests a client may be silent for long. @return false if it leaves, or is silent for too long
+asio::awaitable<bool> Connection::WaitForRequest() {
+  constexpr size_t kPiece = 4096;
+  if (buffer_.size() > 0) co_return true;
+  Scope idle(executor(),
+             std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().keep_alive_limit));
+  auto stop = idle.OnEnd([this] { Cancel(); });
+  if (socket_.tls()) {
+    // What has come may already be in TLS's own buffer, of which the socket knows nothing.
+    auto [error, n] = co_await socket_.async_read_some(buffer_.prepare(kPiece), kTuple);
+    buffer_.commit(n);
+    co_return !error && !stopping_;
+  }
+  // Without a buffer for it: there may be thousands of these.
+  auto [error] = co_await socket_.tcp().async_wait(tcp::socket::wait_read, kTuple);
+  co_return !error && !stopping_;
+}
+
 asio::awaitable<Connection::Next> Connection::Serve() {
   begun_ = ended_ = broken_ = chunked_ = head_ = false;
   Parser parser;
   parser.header_limit(static_cast<uint32_t>(server_.options().max_header_bytes));
   parser.body_limit(boost::none);  // looked at when the header has been
 
-  // Between requests a client may be silent for long; from the first byte of one on, its header has to come soon.
-  if (buffer_.size() == 0) {
-    Scope idle(executor(),
-               std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().keep_alive_limit));
-    auto stop = idle.OnEnd([this] { socket_.cancel(); });
-    auto [error] = co_await socket_.async_wait(tcp::socket::wait_read, kTuple);
-    if (error || stopping_) co_return Next::kClose;
-  }
+  const bool requested = co_await WaitForRequest();
+  if (!requested) co_return Next::kClose;
+  // From the first byte of a request on, its header has to come soon.
   {
     Scope limit(executor(),
                 std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().header_limit));
-    auto stop = limit.OnEnd([this] { socket_.cancel(); });
+    auto stop = limit.OnEnd([this] { Cancel(); });
     const bool folded = co_await ReadHeaderBytes(limit);
     if (folded) co_return co_await Refuse(400, "The request has a header that is folded over several lines.");
     auto [error, n] = co_await http::async_read_header(socket_, buffer_, parser, kTuple);
@@ -410,7 +471,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   request.query = std::move(target->query);
   for (const auto& field : message) request.headers.Add(ToAbsl(field.name_string()), ToAbsl(field.value()));
   error_code ignored;
-  const auto remote = socket_.remote_endpoint(ignored);
+  const auto remote = socket_.tcp().remote_endpoint(ignored);
   if (!ignored) request.remote_address = remote.address().to_string();
 
   // What can be refused is refused before the body: it may be large, and need not even have been sent.
@@ -456,7 +517,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   }
   const bool whole = ended_ && !broken_ && !failed;
   const bool gone = scope_->ended();
-  if (watching_) socket_.cancel(ignored);
+  co_await Unwatch();
   scope_.reset();
   if (stopping_) keep_alive_ = false;
   co_return whole && !gone && keep_alive_ ? Next::kAgain : Next::kClose;
@@ -465,30 +526,66 @@ asio::awaitable<Connection::Next> Connection::Serve() {
 // While the handler works, the socket is watched for the client's leaving. Bytes that come meanwhile are a further
 // request; they are kept, up to the size of a header.
 void Connection::Watch() {
+  if (socket_.tls()) {
+    WatchTls();
+    return;
+  }
   watching_ = true;
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+  socket_.tcp().async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
     self->watching_ = false;
     if (error || !self->scope_ || self->upgraded_) return;
     const size_t room = self->server_.options().max_header_bytes;
     if (self->buffer_.size() >= room) return;
     auto space = self->buffer_.prepare(std::min<size_t>(room - self->buffer_.size(), 4096));
-    const ssize_t n = ::recv(self->socket_.native_handle(), space.data(), space.size(), MSG_DONTWAIT);
+    const ssize_t n = ::recv(self->socket_.tcp().native_handle(), space.data(), space.size(), MSG_DONTWAIT);
     if (n > 0) {
       self->buffer_.commit(static_cast<size_t>(n));
       self->Watch();
     } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
       self->Watch();
     } else {
-      self->broken_ = true;
-      self->scope_->Cancel(Gone());
+      self->ClientLeft();
     }
   });
+}
+
+// Under TLS only reading tells.
+void Connection::WatchTls() {
+  const size_t room = server_.options().max_header_bytes;
+  if (upgraded_ || buffer_.size() >= room) return;
+  watching_ = true;
+  auto space = buffer_.prepare(std::min<size_t>(room - buffer_.size(), 4096));
+  socket_.async_read_some(space, [self = shared_from_this()](const error_code& error, size_t n) {
+    self->watching_ = false;
+    self->buffer_.commit(n);
+    self->unwatched_.Set();
+    if (!self->scope_ || error == asio::error::operation_aborted) return;
+    if (error) {
+      self->ClientLeft();
+    } else {
+      self->WatchTls();
+    }
+  });
+}
+
+void Connection::ClientLeft() {
+  broken_ = true;
+  scope_->Cancel(Gone());
+}
+
+// A read under TLS has to be over before another begins: both would fill the same buffer.
+asio::awaitable<void> Connection::Unwatch() {
+  if (watching_) Cancel();
+  if (!socket_.tls()) co_return;
+  Scope forever(executor());
+  while (watching_) co_await unwatched_.Wait(forever);
 }
 
 std::string Connection::Head(int status, const HttpHeaders& headers) {
   std::string head = absl::StrCat(http_1_0_ ? "HTTP/1.0 " : "HTTP/1.1 ", status, " ", ReasonPhrase(status),
                                   "\r\nDate: ", DateHeader(), "\r\n");
   for (const auto& [name, value] : headers) absl::StrAppend(&head, name, ": ", value, "\r\n");
+  if (server_.closing()) keep_alive_ = false;
   if (!keep_alive_) {
     head += "Connection: close\r\n";
   } else if (http_1_0_) {
@@ -499,24 +596,26 @@ std::string Connection::Head(int status, const HttpHeaders& headers) {
 
 template <typename Buffers>
 asio::awaitable<absl::Status> Connection::WriteAll(const Buffers& buffers) {
-  if (broken_ || !socket_.is_open()) co_return Gone();
-  // Small writes nearly always fit the socket's buffer: one system call, no timer, no trip through the event loop.
-  error_code error;
-  socket_.non_blocking(true, error);
-  size_t sent = socket_.write_some(buffers, error);
+  if (broken_ || !socket_.tcp().is_open()) co_return Gone();
+  size_t sent = 0;
   const size_t total = asio::buffer_size(buffers);
-  if (!error && sent == total) co_return absl::OkStatus();
-  if (error && error != asio::error::would_block && error != asio::error::try_again) {
-    broken_ = true;
-    scope_->Cancel(Gone());
-    co_return Gone();
+  if (!socket_.tls()) {
+    // Small writes nearly always fit the socket's buffer: one system call, no timer, no trip through the event loop.
+    error_code error;
+    socket_.tcp().non_blocking(true, error);
+    sent = socket_.tcp().write_some(buffers, error);
+    if (!error && sent == total) co_return absl::OkStatus();
+    if (error && error != asio::error::would_block && error != asio::error::try_again) {
+      ClientLeft();
+      co_return Gone();
+    }
   }
-  // What is left, as one piece: this path is the slow one anyway.
+  // What is left, as one piece: one record under TLS, and otherwise the slow path anyway.
   std::string rest(total, '\0');
   asio::buffer_copy(asio::buffer(rest), buffers);
   while (sent < total) {
     Scope limit(*scope_, server_.options().write_limit, Gone());
-    auto stop = limit.OnEnd([this] { socket_.cancel(); });
+    auto stop = limit.OnEnd([this] { Cancel(); });
     auto [write_error, n] = co_await socket_.async_write_some(asio::buffer(rest.data() + sent, total - sent), kTuple);
     sent += n;
     if (write_error || limit.ended()) {
@@ -579,7 +678,7 @@ asio::awaitable<absl::Status> Connection::End() {
 void Connection::Abort(bool reset) {
   broken_ = begun_ = true;
   error_code ignored;
-  if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  if (reset) socket_.tcp().set_option(asio::socket_base::linger(true, 0), ignored);
   Close();
 }
 
@@ -597,8 +696,7 @@ asio::awaitable<absl::StatusOr<WebSocket*>> Connection::Upgrade(HttpHeaders head
   limits.max_received_bytes = std::numeric_limits<size_t>::max();
   // The socket is the WebSocket's from here on; it watches for the client's leaving itself.
   begun_ = upgraded_ = broken_ = true;
-  error_code ignored;
-  if (watching_) socket_.cancel(ignored);
+  co_await Unwatch();
   auto channel = std::make_unique<SocketChannel>(socket_);
   auto socket = co_await AcceptWebSocket(*scope_, std::move(channel), request_->headers, std::move(headers), limits);
   if (!socket.ok()) co_return socket.status();

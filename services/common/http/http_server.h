@@ -24,6 +24,10 @@
 #include "services/common/http/http_types.h"
 #include "services/common/http/web_socket.h"
 
+namespace boost::asio::ssl {
+class context;
+}
+
 namespace switchyard {
 
 struct HttpServerRequest {
@@ -86,6 +90,8 @@ struct HttpServerOptions {
   absl::Duration body_limit = absl::Seconds(60);        // idle time within a body; also, before its rate counts
   size_t min_body_bytes_per_second = 1024;              // on average, once body_limit has passed
   absl::Duration write_limit = absl::Seconds(60);       // for the client to take bytes
+  // HTTPS: what a new connection is shown, asked for with each; empty: in the clear. See MakeHttpsContext().
+  std::function<std::shared_ptr<boost::asio::ssl::context>()> https_context = {};
   // Answers what the server itself refuses (malformed request, 413, 431, …) in the API's own error shape: the body, of
   // type application/json; may add headers. Empty: plain text.
   std::function<std::string(int status, absl::string_view message, HttpHeaders& headers)> error_body = {};
@@ -104,6 +110,9 @@ class HttpServer {
   virtual ~HttpServer() = default;
 
   virtual uint16_t port() const = 0;
+  /// Everything is still served, but each answer from now on closes its connection: whoever balances connections takes
+  /// the next one elsewhere.
+  virtual void CloseAfterAnswers() = 0;
   /// New connections are refused and idle ones closed; running requests go on, each with Connection: close.
   virtual void StopAccepting() = 0;
   /// StopAccepting(), then waits, blocking, for running requests; after `grace` it ends their scopes with `why`, gives

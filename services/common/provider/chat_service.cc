@@ -190,7 +190,7 @@ class ActiveTurn final : public Turn {
   void GenerationStarted(std::string ref) override {
     may_have_begun_ = true;
     use_->generation = std::move(ref);
-    if (!std::exchange(retry_forbidden_, true)) out_.ForbidRetry();
+    out_.ForbidRetry();
   }
   void GenerationEnded() override { use_->generation.clear(); }
   void GenerationRefused() override {
@@ -310,7 +310,6 @@ class ActiveTurn final : public Turn {
   std::vector<ChatEvent> notices_;
   bool begun_ = false;
   bool may_have_begun_ = false;
-  bool retry_forbidden_ = false;
   std::optional<Clock::Monotonic> first_content_;
 };
 
@@ -391,10 +390,10 @@ ChatService::ChatService(Dependencies dependencies, Options options)
 
 ChatService::~ChatService() { FinishCleanUps(absl::Seconds(15)); }
 
-void ChatService::Add(std::unique_ptr<Provider> provider) {
-  const std::string platform(provider->platform());
+void ChatService::Add(std::unique_ptr<Provider> provider, int max_in_flight) {
+  std::string platform(provider->platform());
   Metrics::Get().ShowProvider(platform);
-  providers_[platform] = std::move(provider);
+  providers_.try_emplace(std::move(platform), std::move(provider), max_in_flight);
 }
 
 grpc::ServerWriteReactor<ChatEvent>* ChatService::Chat(grpc::CallbackServerContext* context,
@@ -478,13 +477,19 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
   auto model = ResolveModel(request);
   if (!model.ok()) co_return model.status();
   const auto found = providers_.find(std::string((*model)->platform));
-  if (found == providers_.end() || !found->second->Serves(**model)) {
+  if (found == providers_.end() || !found->second.provider->Serves(**model)) {
     co_return MakeError(Reason::REASON_MODEL_NOT_FOUND,
                         absl::StrCat("The model '", (*model)->id, "' is not served here."), {.field = "model"});
   }
-  Provider& provider = *found->second;
+  Provider& provider = *found->second.provider;
   const ModelEntry taken = AsConfigured(**model, provider);
   if (auto status = ValidateRequest(request, taken, options_.ignore_unsupported); !status.ok()) co_return status;
+  const auto place = found->second.turns.Enter();
+  if (!place) {
+    co_return MakeError(Reason::REASON_OVERLOADED,
+                        absl::StrCat(provider.platform(), ": as many answers are under way as may be"),
+                        {.cause = "max_in_flight"});
+  }
   if (auto status = co_await FetchRemoteParts(out.scope(), fetcher_, request); !status.ok()) co_return status;
 
   Choices choices = Choose(request, taken, provider.abilities(taken), options_.reasoning_format);
@@ -569,6 +574,8 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
     metrics.TurnTimeToFirstToken(provider.platform())
         .Observe(absl::ToDoubleSeconds(absl::FromChrono(*turn.first_content() - start)));
   }
+  // Once an account has been used, a further try was this service's own to make.
+  if (tries > 0 && !status.ok()) out.ForbidRetry();
   if (options_.log_turns) {
     const auto since_start = [start](Clock::Monotonic when) {
       return absl::ToDoubleMilliseconds(absl::FromChrono(when - start));
@@ -608,7 +615,7 @@ asio::awaitable<absl::Status> ChatService::List(Scope& scope, CallContext contex
   if (!accounts.ok()) co_return accounts.status();
   for (const ModelEntry& model : AllModels()) {
     const auto provider = providers_.find(std::string(model.platform));
-    if (provider == providers_.end() || !provider->second->Serves(model)) continue;
+    if (provider == providers_.end() || !provider->second.provider->Serves(model)) continue;
     const bool has_account = std::any_of(accounts->accounts().begin(), accounts->accounts().end(),
                                          [&](const auto& account) { return account.platform() == model.platform; });
     if (!has_account) continue;
@@ -619,17 +626,17 @@ asio::awaitable<absl::Status> ChatService::List(Scope& scope, CallContext contex
     listed->mutable_created()->set_seconds(absl::ToUnixSeconds(CatalogueDate()));
     listed->set_reasoning(model.reasoning);
     listed->set_web_search(model.web_search);
-    listed->set_images(model.images && provider->second->TakesUploads());
+    listed->set_images(model.images && provider->second.provider->TakesUploads());
   }
   co_return absl::OkStatus();
 }
 
 void ChatService::StartCleanUps() {
-  for (auto& [platform, provider] : providers_) {
+  for (auto& [platform, served] : providers_) {
     const Executor executor = dependencies_.runtime.Next();
     auto stop = std::make_shared<Scope>(executor);
     sweeper_scopes_.push_back(stop);
-    sweepers_.Spawn(executor, DeletePending(*provider, stop));
+    sweepers_.Spawn(executor, DeletePending(*served.provider, stop));
   }
 }
 

@@ -2,7 +2,7 @@
 // all-in-one.
 //
 //   ChatService service(dependencies, {.log_turns = true});
-//   service.Add(std::make_unique<DeepSeekProvider>(settings));
+//   service.Add(std::make_unique<DeepSeekProvider>(settings), 2048);
 //   auto host = ServerHost::Start({.listen = "127.0.0.1:8021"}, {&service});
 //   … at exit: (*host)->Shutdown(…); service.FinishCleanUps(absl::Seconds(5));
 //
@@ -17,6 +17,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/support/server_callback.h"
+#include "services/common/async/in_flight.h"
 #include "services/common/async/runtime.h"
 #include "services/common/async/task_group.h"
 #include "services/common/http/http_client.h"
@@ -52,7 +53,9 @@ class ChatService final : public chat::v1::ChatService::CallbackService {
   ChatService(Dependencies dependencies, Options options);
   ~ChatService() override;
 
-  void Add(std::unique_ptr<Provider> provider);
+  /// @param max_in_flight turns at once, 1 and up; more are refused, so that a platform that hangs takes no more of the
+  /// relay than this
+  void Add(std::unique_ptr<Provider> provider, int max_in_flight);
 
   /// Starts deleting what earlier processes left on the platforms, now and from time to time. Once.
   void StartCleanUps();
@@ -74,7 +77,12 @@ class ChatService final : public chat::v1::ChatService::CallbackService {
   Dependencies dependencies_;
   Options options_;
   PublicFetcher fetcher_;
-  std::map<std::string, std::unique_ptr<Provider>, std::less<>> providers_;
+  struct Served {
+    Served(std::unique_ptr<Provider> served, int max_in_flight) : provider(std::move(served)), turns(max_in_flight) {}
+    const std::unique_ptr<Provider> provider;
+    InFlightLimit turns;
+  };
+  std::map<std::string, Served, std::less<>> providers_;
   RetryBudget retries_;
   RetryBudget repairs_{0.5};  // of answers in the wrong format; each is a whole turn of the platform
   TaskGroup clean_ups_;

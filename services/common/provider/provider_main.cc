@@ -44,8 +44,8 @@ class Running final : public RunningProgram {
                                                                 *self->http_, SystemClock::Get(), SystemRandom::Get()},
                                       options);
     self->observed_http_ = std::make_unique<ObservedHttpClient>(*self->http_, spec.platform);
-    self->chat_->Add(
-        spec.make(config, {*self->observed_http_, *self->signing_, SystemClock::Get(), SystemRandom::Get()}));
+    const ProviderTools tools{*self->observed_http_, *self->signing_, SystemClock::Get(), SystemRandom::Get()};
+    self->chat_->Add(spec.make(config, tools), config.providers.at(spec.platform).max_in_flight);
     auto host = ServerHost::Start(
         HostOptionsFrom(config, config.providers.at(spec.platform).listen, self->identity_.get()), {self->chat_.get()});
     if (!host.ok()) return host.status();

@@ -1,6 +1,10 @@
 #include "services/common/rpc/channel.h"
 
+#include <vector>
+
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/security/credentials.h"
@@ -8,6 +12,31 @@
 #include "grpcpp/server_builder.h"
 
 namespace switchyard {
+namespace {
+
+// Calls go round the replicas; one that says it is about to stop gets no new ones.
+constexpr char kBalanced[] = R"("loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""})";
+// The same, for calls of which nearly all succeed: a replica that fails four of five calls is left alone for a while,
+// a longer one each time, but never more than half of them.
+constexpr char kWatched[] =
+    R"("loadBalancingConfig":[{"outlier_detection_experimental":{"interval":"5s","baseEjectionTime":"10s",)"
+    R"("maxEjectionTime":"120s","maxEjectionPercent":50,"failurePercentageEjection":{"threshold":80,)"
+    R"("enforcementPercentage":100,"minimumHosts":2,"requestVolume":10},"childPolicy":[{"round_robin":{}}]}}],)"
+    R"("healthCheckConfig":{"serviceName":""})";
+// The bucket: ten tokens, a failure takes one, a success gives a tenth, and below half nothing is sent again.
+constexpr char kOnce[] =
+    R"("methodConfig":[{"name":[{}],"retryPolicy":{"maxAttempts":2,"initialBackoff":"0.05s","maxBackoff":"0.5s",)"
+    R"("backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}],)"
+    R"("retryThrottling":{"maxTokens":10,"tokenRatio":0.1})";
+
+}  // namespace
+
+std::string ServiceConfig(bool balanced, Resend resend) {
+  std::vector<absl::string_view> parts;
+  if (balanced) parts.push_back(resend == Resend::kOnce ? kWatched : kBalanced);
+  if (resend == Resend::kOnce) parts.push_back(kOnce);
+  return absl::StrCat("{", absl::StrJoin(parts, ","), "}");
+}
 
 grpc::ChannelArguments ChannelSettings() {
   grpc::ChannelArguments arguments;
@@ -19,7 +48,7 @@ grpc::ChannelArguments ChannelSettings() {
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 2'000);
   // A reader that stops holds back 64 KiB a stream instead of megabytes.
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
@@ -39,15 +68,13 @@ void KeepCallbackThreads() {
   (void)kept;
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity) {
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity, Resend resend) {
   KeepCallbackThreads();
   grpc::ChannelArguments arguments = ChannelSettings();
-  if (identity == nullptr || absl::StartsWith(target, "unix:"))
-    return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
-  // A replica that says it is about to stop gets no new calls.
-  arguments.SetServiceConfigJSON(
-      R"({"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}})");
-  return grpc::CreateCustomChannel(target, identity->Client(), arguments);
+  const bool clear = identity == nullptr || absl::StartsWith(target, "unix:");
+  // In the clear there is one process at the other end, and nothing to choose from.
+  arguments.SetServiceConfigJSON(ServiceConfig(!clear, resend));
+  return grpc::CreateCustomChannel(target, clear ? grpc::InsecureChannelCredentials() : identity->Client(), arguments);
 }
 
 }  // namespace switchyard

@@ -44,8 +44,6 @@ class ServerCall : public Reactor, public std::enable_shared_from_this<Derived> 
 
   Scope& scope() { return scope_; }
   const CallContext& context() const { return context_; }
-  /// Forbids the caller's gRPC library to repeat the call: something outside has been asked to act.
-  void ForbidRetry() { server_->AddTrailingMetadata("grpc-retry-pushback-ms", "-1"); }
 
   template <typename Body>
   Reactor* Start(Body body) {
@@ -73,6 +71,7 @@ class ServerCall : public Reactor, public std::enable_shared_from_this<Derived> 
 
  protected:
   virtual void End(absl::Status status) = 0;
+  grpc::CallbackServerContext& server() { return *server_; }
 
  private:
   template <typename Body>
@@ -120,6 +119,15 @@ class StreamWriter final : public rpc_internal::ServerCall<StreamWriter<Response
     co_return !broken_ && !this->scope().ended();
   }
 
+  /// Forbids the caller's gRPC library to repeat the call: something outside is about to be asked to act. The status
+  /// will say so; in case that this process does not live to send one, the header goes out now, and what has been
+  /// answered, however little, is not repeated.
+  void ForbidRetry() {
+    if (std::exchange(retry_forbidden_, true)) return;
+    this->server().AddTrailingMetadata("grpc-retry-pushback-ms", "-1");
+    if (!written_ && !finished_) this->StartSendInitialMetadata();
+  }
+
   /// Sends one message and waits until gRPC took all before it.
   boost::asio::awaitable<bool> Write(Response message) {
     Send(std::move(message));
@@ -147,7 +155,7 @@ class StreamWriter final : public rpc_internal::ServerCall<StreamWriter<Response
   void Pump() {
     if (writing_ || finished_) return;
     if (!queue_.empty()) {
-      writing_ = true;
+      writing_ = written_ = true;
       message_ = std::move(queue_.front());  // gRPC reads it until OnWriteDone
       queue_.pop_front();
       if (queue_.empty()) queued_bytes_ = 0;
@@ -165,6 +173,8 @@ class StreamWriter final : public rpc_internal::ServerCall<StreamWriter<Response
   Event room_;
   std::optional<absl::Status> ending_;
   bool writing_ = false;
+  bool written_ = false;  // the header went out with it
+  bool retry_forbidden_ = false;
   bool broken_ = false;
   bool finished_ = false;
 };

@@ -24,6 +24,7 @@ namespace switchyard {
 namespace {
 
 constexpr absl::string_view kUnixPrefix = "unix:";
+constexpr int kConnectionAgeMs = 5 * 60 * 1000;
 
 void ApplySettings(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(64 * 1024 * 1024);
@@ -93,6 +94,9 @@ absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions 
       unlink(host->socket_path_.c_str());  // left behind by a process that was killed
     }
     const bool clear = options.identity == nullptr || unix_socket;
+    // A name is resolved again when a connection ends, so this is how clients find replicas that were added. Calls
+    // under way are not touched: the grace is unlimited unless set.
+    if (!clear) builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, kConnectionAgeMs);
     builder.AddListeningPort(
         options.listen, clear ? grpc::InsecureServerCredentials() : options.identity->Server(options.rules), &port);
   }

@@ -56,12 +56,14 @@ bool Same(const CertificateSet& a, const CertificateSet& b) {
 
 absl::StatusOr<std::unique_ptr<CertificateFiles>> CertificateFiles::Open(CertificatePaths paths, const Clock& clock) {
   auto files = std::unique_ptr<CertificateFiles>(new CertificateFiles(std::move(paths), clock));
-  // Memory rather than a disk, where there is such a place: the key lies there, too.
-  std::string pattern =
-      (access("/dev/shm", W_OK) == 0 ? std::filesystem::path("/dev/shm") : std::filesystem::temp_directory_path()) /
-      "switchyard-tls-XXXXXX";
-  if (mkdtemp(pattern.data()) == nullptr) return Failed(pattern, "cannot be made");
-  files->directory_ = pattern;
+  if (!files->paths_.authority.empty()) {
+    // Memory rather than a disk, where there is such a place: the key lies there, too.
+    std::string pattern =
+        (access("/dev/shm", W_OK) == 0 ? std::filesystem::path("/dev/shm") : std::filesystem::temp_directory_path()) /
+        "switchyard-tls-XXXXXX";
+    if (mkdtemp(pattern.data()) == nullptr) return Failed(pattern, "cannot be made");
+    files->directory_ = pattern;
+  }
   if (auto status = files->Refresh(); !status.ok()) return status;
   files->watcher_ = std::thread([self = files.get()] { self->Watch(); });
   return files;
@@ -109,6 +111,7 @@ absl::StatusOr<CertificateSet> CertificateFiles::Read() const {
 }
 
 absl::Status CertificateFiles::Publish(const CertificateSet& set) {
+  if (directory_.empty()) return absl::OkStatus();  // the listeners have it
   const std::string name = absl::StrCat("set-", ++generation_);
   const std::string place = absl::StrCat(directory_, "/", name);
   if (mkdir(place.c_str(), 0700) != 0) return Failed(place, "cannot be made");

@@ -32,8 +32,8 @@ class CertificateFiles {
   static absl::StatusOr<std::unique_ptr<CertificateFiles>> Open(CertificatePaths paths, const Clock& clock);
   ~CertificateFiles();
 
-  /// A private directory, mode 0700, whose `current/` always holds one whole set: cert.pem, key.pem and, with an
-  /// authority, ca.pem. A newer set takes its place by one rename.
+  /// With an authority, for gRPC, which reads files: a private directory, mode 0700, whose `current/` always holds one
+  /// whole set: cert.pem, key.pem, ca.pem. A newer set takes its place by one rename. Empty without.
   const std::string& directory() const { return directory_; }
   std::string PathOf(const std::string& name) const;
 

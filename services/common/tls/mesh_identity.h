@@ -25,7 +25,7 @@ struct CallRule {
   std::vector<std::string> callers;  // names; "*" is whoever has a certificate of the authority
 };
 
-/// The rules of the mesh, one table. Health is open to every service. Source: ARCHITECTURE.md, "Who calls whom".
+/// The rules of the mesh, one table. Health is open to every service. Source: docs/mesh.md, "Who calls whom".
 /// @param chat_callers names beside the edge that may chat
 std::vector<CallRule> MeshRules(const std::vector<std::string>& chat_callers);
 
