@@ -8,7 +8,8 @@ readonly BUILD_PACKAGES=(
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 
-# What the tests need besides: promtool, which checks metrics and alert rules, comes with Prometheus.
+# What the tests need besides: promtool, which checks metrics and alert rules, comes with Prometheus. (Where systemd runs,
+# that starts a server on port 9090, too; a relay that finds its admin port taken says so and goes on without.)
 readonly TEST_PACKAGES=(prometheus)
 
 # say TEXT: a line for the person who waits.

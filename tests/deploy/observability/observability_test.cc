@@ -82,7 +82,8 @@ class ObservabilityTest : public ::testing::Test {
     SimulatedPlatforms platforms;
     Programs programs(platforms, {{"SWITCHYARD_TRACING__OTLP_URL", collector.url()}});
     for (const char* model : {"deepseek", "kimi", "metaso", "doubao", "qwen", "zhipu", "minimax"})
-      EXPECT_EQ(Stream(programs.port(), "[[sim: text=Red,+green,+blue]]", "", model).status, 200) << model;
+      EXPECT_EQ(Stream(programs.port(), "[[sim: text=Red,+green,+blue]] canary-prompt", "", model).status, 200)
+          << model;
     EXPECT_EQ(Chat(programs.port(), "x", "", "gpt-4").status, 404);
     EXPECT_EQ(Fetch(programs.port(), "GET", "/v1/models").status, 200);
     EXPECT_EQ(Fetch(programs.port(), "GET", "/canary-path").status, 404);
@@ -99,6 +100,14 @@ class ObservabilityTest : public ::testing::Test {
     Relay relay(platforms, {{"SWITCHYARD_TRACING__OTLP_URL", collector.url()}});
     EXPECT_EQ(Stream(relay.port(), "[[sim: text=Red]]").status, 200);
     texts_["all_in_one"] = Fetch(relay.process().PortAfter(kAdmin), "GET", "/metrics").body;
+    for (const char* platform : kPlatformNames) {
+      const std::string service = absl::StrCat("switchyard-", platform);
+      EXPECT_TRUE(Eventually([&] { return absl::StrContains(collector.bodies(), service); })) << service;
+    }
+    spans_ = collector.bodies();
+    for (const auto& [name, value] : RelayVariables(platforms, "")) {
+      if (absl::EndsWith(name, "_TOKEN")) secrets_[name] = value;
+    }
   }
 
   static std::set<std::string> Exported() {
@@ -107,7 +116,9 @@ class ObservabilityTest : public ::testing::Test {
     return names;
   }
 
-  static inline std::map<std::string, std::string> texts_;
+  static inline std::map<std::string, std::string> texts_;    // of metrics, by program
+  static inline std::string spans_;                           // as they came
+  static inline std::map<std::string, std::string> secrets_;  // the accounts' credentials, by variable
   const std::string directory_ = FreshDirectory();
 };
 
@@ -123,8 +134,15 @@ TEST_F(ObservabilityTest, PromtoolFindsNothingWrongWithTheMetrics) {
   EXPECT_NE(Promtool(absl::StrCat("check metrics < ", directory_, "/bad.txt")), "");
 }
 
-TEST_F(ObservabilityTest, NothingThatACallerOrAnOwnerWroteIsInThem) {
-  for (const auto& [program, text] : texts_) EXPECT_THAT(text, Not(HasSubstr("canary"))) << program;
+TEST_F(ObservabilityTest, NothingThatACallerOrAnOwnerWroteIsInMetricsOrSpans) {
+  EXPECT_EQ(secrets_.size(), 7u);
+  auto told = texts_;
+  told["spans"] = spans_;
+  for (const auto& [where, text] : told) {
+    EXPECT_THAT(text, Not(HasSubstr("canary"))) << where;
+    for (const auto& [name, secret] : secrets_)
+      EXPECT_EQ(text.find(secret), std::string::npos) << name << " in " << where;
+  }
 }
 
 TEST_F(ObservabilityTest, LabelsAreBounded) {
