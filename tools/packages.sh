@@ -8,8 +8,10 @@ readonly BUILD_PACKAGES=(
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 
-# What tests need beside it: the validator of deploy/k8s, certificates, the container's file tree.
-readonly TEST_PACKAGES=(etcd-server iproute2 openssl python3 python3-jsonschema python3-yaml util-linux)
+# What the tests need besides: the validator of deploy/k8s, certificates, the container's file tree; and promtool, which checks
+# metrics and alert rules and comes with Prometheus. (Where systemd runs, that starts a server on port 9090, too; a relay that
+# finds its admin port taken says so and goes on without.)
+readonly TEST_PACKAGES=(etcd-server iproute2 openssl prometheus python3 python3-jsonschema python3-yaml util-linux)
 
 # What the programs need to run: all of the container's image. Complete, for nothing is added to it by dependency.
 readonly RUNTIME_PACKAGES=(
