@@ -8,6 +8,18 @@ readonly BUILD_PACKAGES=(
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 
+# What the tests need besides: the validator of deploy/k8s, certificates, the container's file tree; and promtool, which checks
+# metrics and alert rules and comes with Prometheus. (Where systemd runs, that starts a server on port 9090, too; a relay that
+# finds its admin port taken says so and goes on without.)
+readonly TEST_PACKAGES=(etcd-server iproute2 openssl prometheus python3 python3-jsonschema python3-yaml util-linux)
+
+# What the programs need to run: all of the container's image. Complete, for nothing is added to it by dependency.
+readonly RUNTIME_PACKAGES=(
+  base-files ca-certificates gcc-12-base libabsl20220623 libboost-json1.81.0 libboost-url1.81.0 libc-ares2 libc6 libfmt9
+  libgcc-s1 libgrpc++1.51 libgrpc29 libprometheus-cpp-core1.0 libprotobuf32 libre2-9 libspdlog1.10 libsqlite3-0 libssl3 libstdc++6
+  libyaml-cpp0.7 zlib1g
+)
+
 # say TEXT: a line for the person who waits.
 say() { printf '\n== %s\n' "$*"; }
 

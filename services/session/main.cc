@@ -68,5 +68,6 @@ int main(int argc, char** argv) {
        .listens = "where it serves gRPC (default: a Unix socket in the state directory)",
        .set_listen = [](Config& config,
                         const std::string& listen) { return SetGrpcListen(config.session.listen, listen); },
-       .start = [](Config config) { return Running::Start(config); }});
+       .start = [](Config config) { return Running::Start(config); },
+       .admin_port = 9012});
 }

@@ -7,6 +7,7 @@
 #include "services/common/async/sleep.h"
 #include "services/common/async/task_group.h"
 #include "services/common/http/http_client.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/status/reason.h"
 
 namespace switchyard {
@@ -54,6 +55,9 @@ bool IsSettled(const absl::Status& status) {
   }
 }
 
+/// The platform in an account's label: "kimi", "kimi-2" or "kimi-caller-…".
+absl::string_view PlatformOf(absl::string_view label) { return label.substr(0, label.find('-')); }
+
 /// The work of one flight: belongs to nobody who waits for it.
 asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executor executor, std::string label) {
   const auto exchange = accounts.ExchangeFor(label);
@@ -77,6 +81,7 @@ asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executo
     Scope bounded(whole, kExchangeLimit,
                   MakeError(Reason::REASON_DEADLINE, "the platform did not answer the exchange of the token in time"));
     auto fresh = co_await exchange->refresher->Refresh(bounded, credential, exchange->identity);
+    Metrics::Get().RefreshDone(PlatformOf(label), fresh.status());
     if (fresh.ok()) {
       const auto commit = [&](Store::Done done) {
         accounts.CommitExchange(label, *fresh, credential, std::move(done));

@@ -10,8 +10,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/impl/server_builder_option.h"
+#include "grpcpp/impl/server_builder_plugin.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "services/common/net/loopback.h"
@@ -37,20 +40,41 @@ void ApplySettings(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
+/// Which of gRPC's own services a server has. Being linked in is enough for reflection to be in every server, so what
+/// is not wanted is taken out.
+class OwnTools final : public grpc::ServerBuilderOption {
+ public:
+  OwnTools(bool reflection, bool channelz) : reflection_(reflection), channelz_(channelz) {}
+
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [this](const std::unique_ptr<grpc::ServerBuilderPlugin>& plugin) {
+      const std::string name = plugin->name();
+      return (name == "proto_server_reflection" && !reflection_) || (name == "channelz_service" && !channelz_);
+    });
+  }
+
+ private:
+  const bool reflection_;
+  const bool channelz_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions options,
                                                               std::vector<grpc::Service*> services) {
   static std::once_flag once;
-  std::call_once(once, [&] {
+  std::call_once(once, [] {
     grpc::EnableDefaultHealthCheckService(true);
-    if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::channelz::experimental::InitChannelzService();
   });
 
   KeepCallbackThreads();
   auto host = std::unique_ptr<ServerHost>(new ServerHost());
   grpc::ServerBuilder builder;
   ApplySettings(builder);
+  builder.SetOption(std::make_unique<OwnTools>(options.reflection, options.channelz));
   for (grpc::Service* service : services) builder.RegisterService(service);
 
   int port = -1;
