@@ -93,7 +93,7 @@ TEST_F(ObservedHttpTest, ASpanLastsAsLongAsTheBodyAndTellsNothingOfTheQuery) {
   EXPECT_EQ(span.name, "POST");
   EXPECT_EQ(span.kind, SpanKind::kClient);
   EXPECT_EQ(span.parent_id, "00f067aa0ba902b7");
-  EXPECT_EQ(Attribute(span, "server.address"), "127.0.0.1");
+  EXPECT_EQ(Attribute(span, "server.address"), "localhost");
   EXPECT_EQ(Attribute(span, "url.path"), "/api/chat");
   EXPECT_EQ(Attribute(span, "http.response.status_code"), "200");
   EXPECT_EQ(span.error, "");
