@@ -2,7 +2,7 @@
 
 readonly BUILD_PACKAGES=(
   bazel-bootstrap bazel-platforms bazel-rules-cc bazel-rules-java bazel-rules-proto bazel-skylib
-  ca-certificates curl g++
+  ca-certificates curl etcd-client etcd-server g++
   libabsl-dev libboost-json1.81-dev libboost-url1.81-dev libboost1.81-dev
   libgmock-dev libgrpc++-dev libgtest-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev libvalijson-dev
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev

@@ -30,6 +30,12 @@ class AccountHealth {
   State StateAt(absl::Time now) const;
   bool Usable(absl::Time now) const { return StateAt(now) == session::v1::Account::STATE_READY; }
 
+  /// Takes what another process says of the account.
+  void Adopt(State state, absl::Time until) {
+    state_ = state;
+    until_ = until;
+  }
+
   State stored_state() const { return state_; }
   /// When the state ends by itself; InfinitePast() if it does not.
   absl::Time until() const { return until_; }

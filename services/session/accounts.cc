@@ -53,7 +53,7 @@ absl::Duration LongestCoolDown(const std::string& platform) {
 Accounts::Accounts(Dependencies dependencies, RefresherFactory make_refresher)
     : dependencies_(std::move(dependencies)), make_refresher_(std::move(make_refresher)) {}
 
-Accounts::~Accounts() = default;
+Accounts::~Accounts() { dependencies_.store.Observe(nullptr); }
 
 void Accounts::Take(const NormalCredential& normal, Account& account) {
   account.advice = normal.advice;
@@ -90,7 +90,24 @@ absl::Status Accounts::Load(const Config& config) {
   auto conversations = dependencies_.store.Conversations();
   if (!conversations.ok()) return conversations.status();
 
-  absl::MutexLock lock(&mutex_);
+  {
+    absl::MutexLock lock(&mutex_);
+    absl::Status joined = Join(config, *stored);
+    if (!joined.ok()) return joined;
+    for (const StoredConversation& one : *conversations) {
+      if (one.slot.empty()) {
+        ledger_.Restore(one.account, one.ref, absl::FromUnixMillis(one.opened_ms), one.failures);
+      } else {
+        ledger_.Seen(one.account, one.ref, absl::FromUnixMillis(one.opened_ms), one.failures, one.slot, true,
+                     dependencies_.clock.Now());
+      }
+    }
+  }
+  dependencies_.store.Observe(this);
+  return absl::OkStatus();
+}
+
+absl::Status Accounts::Join(const Config& config, const std::vector<StoredAccount>& stored) {
   for (const auto& [name, provider] : config.providers) {
     const RefresherTools tools{dependencies_.http, dependencies_.signing, dependencies_.clock, dependencies_.random};
     auto refresher = make_refresher_(name, provider, tools);
@@ -107,11 +124,12 @@ absl::Status Accounts::Load(const Config& config) {
     Account& account = accounts_[configured.label];
     account.platform = account.pool = configured.platform;
     account.fingerprint = dependencies_.sealer.Fingerprint(configured.credential.Reveal());
+    account.configured = configured.credential;
     auto normal = refresher->second->Normalise(configured.credential);
-    const auto known = std::find_if(stored->begin(), stored->end(),
+    const auto known = std::find_if(stored.begin(), stored.end(),
                                     [&](const StoredAccount& one) { return one.label == configured.label; });
     // A changed value in .env is a new login: what was known of the old one is void, its journal too.
-    const bool same = known != stored->end() && known->fingerprint == account.fingerprint;
+    const bool same = known != stored.end() && known->fingerprint == account.fingerprint;
     if (normal.ok()) {
       Take(*normal, account);
       if (same) Recall(*known, account);
@@ -122,13 +140,16 @@ absl::Status Accounts::Load(const Config& config) {
       account.health = AccountHealth(ProtoAccount::STATE_WRONG_FORM, absl::InfinitePast());
       account.advice = std::string(normal.status().message());
     }
-    if (!same) dependencies_.store.Write(Store::EndExchange{configured.label}, nullptr);
     if (!account.advice.empty())
       LogWarning("account_value", {{"account", configured.label}, {"advice", account.advice}});
+    if (shared()) {
+      auto in_force = dependencies_.store.Register(ToStored(configured.label, account));
+      if (!in_force.ok()) return in_force.status();
+      Absorb(*in_force, account);
+      continue;
+    }
+    if (!same) dependencies_.store.Write(Store::EndExchange{configured.label}, nullptr);
     dependencies_.store.Write(Store::PutAccount{ToStored(configured.label, account)}, nullptr);
-  }
-  for (const StoredConversation& one : *conversations) {
-    ledger_.Restore(one.account, one.ref, absl::FromUnixMillis(one.opened_ms), one.failures);
   }
   return absl::OkStatus();
 }
@@ -164,6 +185,8 @@ absl::StatusOr<std::string> Accounts::AdmitOwn(const std::string& platform, cons
     account.fingerprint = fingerprint;
     Take(*normal, account);
     account.identity = refresher->second->MakeIdentity(normal->value);
+    if (const auto uses = elsewhere_.find(label); uses != elsewhere_.end())
+      pools_[label].table->SetElsewhere(label, uses->second, dependencies_.clock.MonotonicNow());
   }
   accounts_[label].last_used = dependencies_.clock.Now();
   return label;
@@ -193,6 +216,10 @@ void Accounts::ForgetIdleOwn() {
 Accounts::Queued Accounts::Acquire(const std::string& name, LeaseWish wish, Answer answer) {
   Queued queued;
   absl::MutexLock lock(&mutex_);
+  if (!contact_ || leaving_) {
+    answer(Unreachable());
+    return queued;
+  }
   if (absl::Status refused = RefusalFor(name, wish); !refused.ok()) {
     answer(std::move(refused));
     return queued;
@@ -221,8 +248,14 @@ bool Accounts::Withdraw(const std::string& name, LeaseTable::Id id) {
   return waited;
 }
 
-void Accounts::Release(const std::string& name, const std::string& account) {
+void Accounts::Release(const std::string& name, const std::string& account, const std::string& slot) {
   absl::MutexLock lock(&mutex_);
+  ReleaseLocked(name, account, slot);
+}
+
+void Accounts::ReleaseLocked(const std::string& name, const std::string& account, const std::string& slot) {
+  if (held_.erase(slot) == 0) return;  // lost, and told so
+  dependencies_.store.GiveBack(account, slot);
   const auto found = pools_.find(name);
   if (found == pools_.end()) return;
   found->second.table->Release(account, dependencies_.clock.MonotonicNow());
@@ -251,10 +284,19 @@ void Accounts::Settle(const std::string& name, Pool& pool) {
     pool.waiting.erase(found);
     reply(std::move(result));
   };
+  if (!contact_ || leaving_) {
+    while (!pool.waiting.empty()) {
+      pool.table->Withdraw(pool.waiting.begin()->first);
+      answer(pool.waiting.begin()->first, Unreachable());
+    }
+    return;
+  }
   // Grants come first: who can be served has not waited too long, were it by a moment.
   const auto usable = [&](const std::string& label)
                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return accounts_[label].health.Usable(wall); };
-  for (const LeaseTable::Grant& grant : pool.table->GrantReady(now, usable)) answer(grant.id, GrantOf(grant.account));
+  if (now >= pool.not_before) {
+    for (LeaseTable::Grant& grant : pool.table->GrantReady(now, usable)) ClaimFor(name, pool, std::move(grant));
+  }
   for (const LeaseTable::Id id : pool.table->TakeOverdue(now)) {
     answer(id, MakeError(Reason::REASON_ACCOUNT_BUSY,
                          "Every account of this platform stayed busy for too long. Try again later, or add an account.",
@@ -321,22 +363,48 @@ Accounts::Granted Accounts::GrantOf(const std::string& label) {
   return GrantedOf(label, account);
 }
 
-absl::StatusOr<Accounts::CleanUp> Accounts::AcquireCleanUp(const std::string& platform) {
+void Accounts::AcquireCleanUp(const std::string& platform, CleanUpAnswer answer) {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = dependencies_.clock.Now();
   for (auto& [account, ref] : ledger_.TakeHopeless(now)) {
     LogWarning("conversation_given_up", {{"account", account}});
     dependencies_.store.Write(Store::DropConversation{account, ref}, nullptr);
   }
+  CleanUpNext(platform, {}, std::move(answer));
+}
+
+void Accounts::CleanUpNext(const std::string& platform, std::set<std::string> passed_over, CleanUpAnswer answer) {
+  const absl::Time now = dependencies_.clock.Now();
   for (auto& [label, account] : accounts_) {
     // What an account that is muted, limited or not accepted has left over waits until it works again.
     if (account.platform != platform || !account.health.Usable(now) || !ledger_.HasPending(label, now)) continue;
-    CleanUp clean_up;
-    clean_up.refs = ledger_.TakePending(label, kCleanUpBatch, now);
-    clean_up.granted = GrantedOf(label, account);
-    return clean_up;
+    if (!passed_over.insert(label).second || !contact_) continue;
+    // Two replicas would hand out the same conversations.
+    auto shared_answer = std::make_shared<CleanUpAnswer>(std::move(answer));
+    auto at_once = dependencies_.store.Claim(
+        label, 1, Store::Use::kCleanUp,
+        [this, platform, label = label, passed_over, shared_answer](absl::StatusOr<std::string> slot) {
+          absl::MutexLock lock(&mutex_);
+          auto clean_up = slot.ok() ? CleanUpOf(label, *slot) : std::nullopt;
+          if (clean_up) return (*shared_answer)(*std::move(clean_up));
+          CleanUpNext(platform, passed_over, std::move(*shared_answer));
+        });
+    if (!at_once) return;
+    answer = std::move(*shared_answer);
+    auto clean_up = at_once->ok() ? CleanUpOf(label, **at_once) : std::nullopt;
+    if (clean_up) return answer(*std::move(clean_up));
   }
-  return absl::NotFoundError("nothing is pending");
+  answer(absl::NotFoundError("nothing is pending"));
+}
+
+std::optional<Accounts::CleanUp> Accounts::CleanUpOf(const std::string& label, const std::string& slot) {
+  CleanUp clean_up;
+  clean_up.refs = ledger_.TakePending(label, kCleanUpBatch, dependencies_.clock.Now());
+  clean_up.granted = GrantedOf(label, accounts_[label]);
+  clean_up.granted.slot = slot;
+  if (!clean_up.refs.empty()) return clean_up;
+  dependencies_.store.GiveBack(label, slot);
+  return std::nullopt;
 }
 
 void Accounts::Report(const std::string& label, const ReportOutcome& outcome, ListenerId reporter) {
@@ -355,10 +423,13 @@ void Accounts::Apply(const std::string& label, const ReportOutcome& outcome, boo
   Account& account = found->second;
   const absl::Time now = dependencies_.clock.Now();
   const auto before = account.health.StateAt(now);
+  const auto until_before = account.health.until();
   if (ends_refusals && before != ProtoAccount::STATE_COOLING_DOWN) account.health.Reset();
   const bool changed = account.health.Apply(outcome, now, dependencies_.random, LongestCoolDown(account.platform));
   const auto after = account.health.StateAt(now);
-  if (changed || (before != after && ends_refusals)) RememberState(label);
+  // Other replicas keep to a short cool-down, too; a store of one process has no use for it.
+  const bool others_should_know = shared() && (before != after || account.health.until() != until_before);
+  if (changed || others_should_know || (before != after && ends_refusals)) RememberState(label);
   if (before == after) return;
   LogInfo("account_state", {{"account", label}, {"state", ProtoAccount::State_Name(after)}});
   if (after == ProtoAccount::STATE_EXPIRED || after == ProtoAccount::STATE_BANNED)
@@ -398,15 +469,16 @@ void Accounts::Tell(const std::string& label, const session::v1::LeaseEvent& eve
   }
 }
 
-void Accounts::ConversationOpened(const std::string& label, const std::string& ref, Store::Done done) {
+void Accounts::ConversationOpened(const std::string& label, const std::string& ref, const std::string& slot,
+                                  Store::Done done) {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = dependencies_.clock.Now();
-  ledger_.Open(label, ref, now);
+  ledger_.Open(label, ref, now, slot);
   if (accounts_[label].own) {
     if (done) done(absl::OkStatus());
     return;
   }
-  dependencies_.store.Write(Store::PutConversation{{label, ref, ToStoredTime(now), 0}}, std::move(done));
+  dependencies_.store.Write(Store::PutConversation{{label, ref, ToStoredTime(now), 0, slot}}, std::move(done));
 }
 
 void Accounts::ConversationDropped(const std::string& label, const std::string& ref, Store::Done done) {
@@ -416,6 +488,11 @@ void Accounts::ConversationDropped(const std::string& label, const std::string& 
   } else if (done) {
     done(absl::OkStatus());
   }
+}
+
+void Accounts::CleanUpEnded(const std::string& label, const std::string& slot, const std::set<std::string>& refs) {
+  LeaseEnded(label, refs);
+  dependencies_.store.GiveBack(label, slot);
 }
 
 void Accounts::LeaseEnded(const std::string& label, const std::set<std::string>& refs) {
@@ -444,7 +521,9 @@ ProtoAccount Accounts::Describe(const std::string& label, const Account& account
   }
   const auto pool = pools_.find(account.pool);
   if (pool != pools_.end()) {
-    described.set_in_flight(pool->second.table->in_flight(label));
+    const auto elsewhere = elsewhere_.find(label);
+    described.set_in_flight(pool->second.table->in_flight(label) +
+                            (elsewhere == elsewhere_.end() ? 0 : elsewhere->second));
     described.set_queued(pool->second.table->queued());
   }
   described.set_pending_conversations(ledger_.CountPending(label));
@@ -503,6 +582,7 @@ StoredAccount Accounts::ToStored(const std::string& label, const Account& accoun
   stored.identity = WriteIdentity(account.identity);
   if (account.rotated) stored.credential = account.credential;
   stored.previous = account.previous;
+  stored.configured = account.configured;
   return stored;
 }
 
@@ -518,6 +598,7 @@ void Accounts::Arm(const std::string& name, Pool& pool) {
   const auto now = dependencies_.clock.MonotonicNow();
   auto next = pool.table->NextEvent(now);
   if (!next) return;
+  if (pool.not_before > now) *next = std::min(*next, pool.not_before);
   // An account that is well again may serve who waits for another.
   const absl::Time wall = dependencies_.clock.Now();
   for (const auto& [label, account] : accounts_) {

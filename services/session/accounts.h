@@ -1,6 +1,9 @@
 // Every account of every platform: who holds it, how it fares, what it has left to clean up. The state behind
 // SessionService; the rules themselves are in LeaseTable, AccountHealth and Ledger.
 //
+// Where the store is shared, other replicas lend the same accounts: what is lent is claimed there first, and what they
+// do comes in by StoreObserver (accounts_replicas.cc).
+//
 // Thread-safe: one mutex, held briefly and never while anything is waited for. Destroyed after the event loops stopped
 // and before they are destroyed.
 #pragma once
@@ -30,7 +33,7 @@
 
 namespace switchyard {
 
-class Accounts {
+class Accounts final : private StoreObserver {
  public:
   struct Dependencies {  // all outlive it
     Executor executor;   // for its timers
@@ -48,6 +51,7 @@ class Accounts {
     int64_t token_version = 0;
     absl::Time token_expires = absl::InfiniteFuture();
     Identity identity;
+    std::string slot = {};  // of this use, where it is one
   };
   /// Called once, on any thread and under the lock, when the wish is granted or refused: it posts and returns.
   using Answer = absl::AnyInvocable<void(absl::StatusOr<Granted>)>;
@@ -56,7 +60,7 @@ class Accounts {
   using RefresherFactory = std::function<std::unique_ptr<Refresher>(
       const std::string& platform, const ProviderConfig& config, const RefresherTools& tools)>;
   explicit Accounts(Dependencies dependencies, RefresherFactory make_refresher = MakeRefresher);
-  ~Accounts();
+  ~Accounts() override;
 
   /// Joins configuration and store. Fails only if the store cannot be read.
   absl::Status Load(const Config& config);
@@ -75,7 +79,30 @@ class Accounts {
   Queued Acquire(const std::string& pool, LeaseWish wish, Answer answer);
   /// @return whether it was still waiting; if not, its answer has been given.
   bool Withdraw(const std::string& pool, LeaseTable::Id id);
-  void Release(const std::string& pool, const std::string& account);
+  void Release(const std::string& pool, const std::string& account, const std::string& slot);
+
+  /// Goes on with a use that another replica had lent, or a former process, or this one. ABORTED if it is another's
+  /// now.
+  void Resume(const std::string& pool, const std::string& account, const std::string& slot, Answer answer);
+
+  /// Whose a use is, for as long as it lasts. `lost` is called once, under the lock, if it is no longer this replica's
+  /// to go on with: it posts and returns. @return 0 if that has happened already
+  using HolderId = int64_t;
+  using Lost = std::function<void(const absl::Status& why)>;
+  HolderId Attach(const std::string& slot, Lost lost);
+  /// The holder's stream has ended. If it did not say that the use is over (`released`), and another replica could go
+  /// on with it, it is kept for a while. `refs` as for LeaseEnded().
+  void Detach(const std::string& pool, const std::string& account, const std::string& slot, HolderId holder,
+              const std::set<std::string>& refs, bool released);
+
+  /// How long a holder may go on without a stream before its account may be another's; zero where it never is.
+  absl::Duration resume_within() const;
+  int held() const;
+  bool shared() const { return dependencies_.store.shared(); }
+  /// Called, under the lock, when this replica loses or regains the store. Before Load().
+  void OnContactChange(std::function<void(bool good)> told) { contact_told_ = std::move(told); }
+  /// Ends every use with UNAVAILABLE, so that its holder goes on at another replica: this one stops.
+  void HandOver();
 
   /// Tells the holders of an account what concerns them all: a newer token, or that the account is withdrawn. Called
   /// under the lock: it posts and returns.
@@ -89,7 +116,8 @@ class Accounts {
     Granted granted;
     std::vector<std::string> refs;
   };
-  absl::StatusOr<CleanUp> AcquireCleanUp(const std::string& platform);
+  using CleanUpAnswer = absl::AnyInvocable<void(absl::StatusOr<CleanUp>)>;
+  void AcquireCleanUp(const std::string& platform, CleanUpAnswer answer);
 
   /// What a turn says of its account. Success does not end a refusal: the turn may have begun before it. If the account
   /// is withdrawn by it, every listener but the `reporter` is told.
@@ -122,7 +150,14 @@ class Accounts {
   void BeginExchange(const std::string& account, Store::Done done);
   /// Stores what came back; only then it is used, and all holders are told. If it cannot be stored, it is kept for the
   /// next attempt. @param used the credential that was sent
+  /// ABORTED, and it is forgotten, if another replica has stored a newer one.
   void CommitExchange(const std::string& account, const FreshToken& fresh, const Secret& used, Store::Done done);
+  /// Nothing was sent: somebody else has just done it.
+  void AbandonExchange(const std::string& account);
+  /// Calls `done`, once, when somebody else's exchange has ended or brought a token. On any thread.
+  void WhenExchanged(const std::string& account, absl::AnyInvocable<void()> done);
+  /// Accounts with a token that the store would not take.
+  std::vector<std::string> Unstored() const;
   /// The exchange failed. Definitely (`settled`): nothing has changed on the platform's side. Otherwise that is open,
   /// and stays in the journal. A refused credential is the account's end: it has expired, or, where a newer credential
   /// may have been lost, it needs a login.
@@ -133,9 +168,11 @@ class Accounts {
   std::vector<std::string> Ageing() const;
 
   /// The ledger; `done`, which may be null, runs once the change is durable, or has failed.
-  void ConversationOpened(const std::string& account, const std::string& ref, Store::Done done);
+  void ConversationOpened(const std::string& account, const std::string& ref, const std::string& slot,
+                          Store::Done done);
   void ConversationDropped(const std::string& account, const std::string& ref, Store::Done done);
   void LeaseEnded(const std::string& account, const std::set<std::string>& refs);
+  void CleanUpEnded(const std::string& account, const std::string& slot, const std::set<std::string>& refs);
 
   /// Why the account cannot be used now; OK if it can, or is not known.
   absl::Status WhyNot(const std::string& account) const;
@@ -157,6 +194,7 @@ class Accounts {
     std::string pool;  // the platform, or its own label for a caller's own
     bool own = false;  // a caller's own: neither stored nor listed
     std::string fingerprint;
+    Secret configured;      // the value that `fingerprint` is of
     Secret token;           // in use; empty if it has to be got first
     bool adopted = false;   // the token is newer than the configured one, and stored
     Secret credential;      // what is exchanged for a token; empty where the token is all there is
@@ -178,8 +216,49 @@ class Accounts {
     std::unique_ptr<LeaseTable> table;
     std::map<LeaseTable::Id, std::pair<LeaseWish, Answer>> waiting;
     std::unique_ptr<boost::asio::steady_timer> timer;
+    // After a claim that came to nothing, before the next one.
+    Clock::Monotonic not_before = Clock::Monotonic::min();
+  };
+  /// A use that this replica has claimed.
+  struct Held {
+    std::string pool, account;
+    HolderId holder = 0;  // 0: nobody's yet, or its stream has ended
+    HolderId left = 0;    // counts what happened, so that a timer knows whether it is still meant
+    Lost lost = {};
   };
 
+  // ---- StoreObserver
+  void OnAccount(const StoredAccount& stored) override;
+  void OnState(const std::string& label, int state, int64_t until_ms) override;
+  void OnInDoubt(const std::string& label, bool in_doubt) override;
+  void OnExchangeOver(const std::string& label) override;
+  void OnConversation(const StoredConversation& conversation, bool held) override;
+  void OnConversationDropped(const std::string& label, const std::string& ref) override;
+  void OnUse(const std::string& label, int elsewhere, const std::vector<std::string>& ended) override;
+  void OnSlotLost(const std::string& label, const std::string& slot) override;
+  void OnContact(bool good) override;
+
+  absl::Status Unreachable() const;
+  /// Hands a grant over to the store, and what it answers to its waiter.
+  void ClaimFor(const std::string& name, Pool& pool, LeaseTable::Grant grant) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Claimed(const std::string& name, LeaseTable::Grant grant, absl::StatusOr<std::string> slot)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReleaseLocked(const std::string& pool, const std::string& account, const std::string& slot)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Resumed(const std::string& pool, const std::string& account, const std::string& slot,
+               const absl::Status& adopted, Answer& answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Lose(Held& held, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Linger(const std::string& slot, HolderId left);
+  void CleanUpNext(const std::string& platform, std::set<std::string> passed_over, CleanUpAnswer answer)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<CleanUp> CleanUpOf(const std::string& label, const std::string& slot)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellExchanged(const std::string& label) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// Makes what the store says of an account the account's own.
+  void Absorb(const StoredAccount& stored, Account& account) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  absl::Status Join(const Config& config, const std::vector<StoredAccount>& stored)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddPool(const std::string& name, const ProviderConfig& limits) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetIdleOwn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Poll(const std::string& pool);
@@ -214,6 +293,13 @@ class Accounts {
   std::map<std::string, std::map<ListenerId, Listener>> listeners_ ABSL_GUARDED_BY(mutex_);
   ListenerId next_listener_ ABSL_GUARDED_BY(mutex_) = 1;
   Ledger ledger_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Held> held_ ABSL_GUARDED_BY(mutex_);  // by slot
+  HolderId next_holder_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::map<std::string, int> elsewhere_ ABSL_GUARDED_BY(mutex_);  // account -> chats that other replicas have in flight
+  std::map<std::string, std::vector<absl::AnyInvocable<void()>>> exchange_waiters_ ABSL_GUARDED_BY(mutex_);
+  bool contact_ ABSL_GUARDED_BY(mutex_) = true;
+  bool leaving_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<void(bool good)> contact_told_;
 };
 
 }  // namespace switchyard

@@ -96,9 +96,38 @@ std::optional<Accounts::Exchange> Accounts::ExchangeFor(const std::string& label
 void Accounts::BeginExchange(const std::string& label, Store::Done done) {
   absl::MutexLock lock(&mutex_);
   const Account& account = accounts_[label];
-  // A caller's own credential is the caller's to keep.
-  if (account.own || !refreshers_.at(account.platform)->policy().rotates) return done(absl::OkStatus());
-  dependencies_.store.Write(Store::BeginExchange{label, ToStoredTime(dependencies_.clock.Now())}, std::move(done));
+  const bool rotates = refreshers_.at(account.platform)->policy().rotates;
+  // A caller's own credential is the caller's to keep. Other replicas are kept out also where nothing can be lost.
+  if (account.own || (!rotates && !shared())) return done(absl::OkStatus());
+  dependencies_.store.Write(Store::BeginExchange{label, ToStoredTime(dependencies_.clock.Now()), rotates},
+                            std::move(done));
+}
+
+void Accounts::AbandonExchange(const std::string& label) {
+  absl::MutexLock lock(&mutex_);
+  const Account& account = accounts_[label];
+  if (account.own || !shared()) return;
+  dependencies_.store.Write(Store::EndExchange{label, account.in_doubt}, nullptr);
+}
+
+void Accounts::WhenExchanged(const std::string& label, absl::AnyInvocable<void()> done) {
+  absl::MutexLock lock(&mutex_);
+  exchange_waiters_[label].push_back(std::move(done));
+}
+
+void Accounts::TellExchanged(const std::string& label) {
+  auto waiters = exchange_waiters_.extract(label);
+  if (waiters.empty()) return;
+  for (auto& waiter : waiters.mapped()) waiter();
+}
+
+std::vector<std::string> Accounts::Unstored() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::string> labels;
+  for (const auto& [label, account] : accounts_) {
+    if (account.unstored) labels.push_back(label);
+  }
+  return labels;
 }
 
 void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh, const Secret& used, Store::Done done) {
@@ -121,6 +150,11 @@ void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh,
   const auto use = [this, label, next, fresh, used](const absl::Status& stored) {
     absl::MutexLock inner(&mutex_);
     Account& account = accounts_[label];
+    if (absl::IsAborted(stored)) {
+      account.unstored.reset();
+      LogWarning("exchange_came_second", {{"account", label}});
+      return;
+    }
     if (!stored.ok()) {
       // The platform may know no other credential any more.
       account.unstored.emplace(fresh, used);
@@ -140,6 +174,13 @@ void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh,
     account.previous = next.previous;
     account.rotated = next.rotated;
     TellToken(label, account);
+    // Another replica may have given the account up meanwhile.
+    const auto state = account.health.stored_state();
+    if (shared() && (state == ProtoAccount::STATE_EXPIRED || state == ProtoAccount::STATE_NEEDS_LOGIN)) {
+      account.health.Reset();
+      RememberState(label);
+      PollLocked(account.pool);
+    }
   };
   if (next.own) {
     boost::asio::post(dependencies_.executor, [use, done = std::move(done)]() mutable {
@@ -178,7 +219,13 @@ void Accounts::FailExchange(const std::string& label, const absl::Status& why, b
   }
   // A doubt from before outlives a call that came to nothing.
   const bool over = refused || (settled && !account.in_doubt);
-  if (over && rotates && !account.own) dependencies_.store.Write(Store::EndExchange{label}, nullptr);
+  if (account.own) {
+    // Nothing of it is stored.
+  } else if (shared()) {
+    dependencies_.store.Write(Store::EndExchange{label, rotates && !over}, nullptr);
+  } else if (over && rotates) {
+    dependencies_.store.Write(Store::EndExchange{label}, nullptr);
+  }
   if (refused) account.in_doubt = false;
 }
 

@@ -17,7 +17,7 @@ std::chrono::nanoseconds Nanos(absl::Duration duration) { return absl::ToChronoN
 }  // namespace
 
 bool LeaseTable::Free(const Use& use, Now now) const {
-  if (use.in_flight >= options_.max_in_flight) return false;
+  if (use.in_flight + use.elsewhere >= options_.max_in_flight) return false;
   return !use.last_end || now - *use.last_end >= Nanos(options_.spacing);
 }
 
@@ -73,7 +73,7 @@ std::vector<LeaseTable::Grant> LeaseTable::GrantReady(Now now, const Usable& usa
     ++use.in_flight;
     use.last_used = ++turns_;
     last_served_[chosen->wish.caller] = turns_;
-    grants.push_back({chosen->id, *account});
+    grants.push_back({chosen->id, *account, std::move(chosen->wish), chosen->since, chosen_served});
     queue_.erase(chosen);
   }
   // Who does not wait has no turn to lose.
@@ -105,6 +105,28 @@ void LeaseTable::Release(const std::string& account, Now now) {
   found->second.last_end = now;
 }
 
+void LeaseTable::PutBack(Grant grant) {
+  Use& use = accounts_[grant.account];
+  if (use.in_flight > 0) --use.in_flight;
+  last_served_[grant.wish.caller] = grant.served_before;
+  // Ids grow with arrival.
+  const auto place = std::find_if(queue_.begin(), queue_.end(), [&](const Waiting& one) { return one.id > grant.id; });
+  queue_.insert(place, {grant.id, std::move(grant.wish), grant.since});
+}
+
+void LeaseTable::Take(const std::string& account) {
+  Use& use = accounts_[account];
+  ++use.in_flight;
+  use.last_used = ++turns_;
+}
+
+void LeaseTable::SetElsewhere(const std::string& account, int uses, Now now) {
+  const auto found = accounts_.find(account);
+  if (found == accounts_.end()) return;
+  if (uses < found->second.elsewhere) found->second.last_end = now;
+  found->second.elsewhere = uses;
+}
+
 std::optional<LeaseTable::Now> LeaseTable::NextEvent(Now now) const {
   if (queue_.empty()) return std::nullopt;
   std::optional<Now> next;
@@ -113,7 +135,8 @@ std::optional<LeaseTable::Now> LeaseTable::NextEvent(Now now) const {
   };
   for (const Waiting& waiting : queue_) consider(waiting.since + Nanos(options_.queue_limit));
   for (const auto& [label, use] : accounts_) {
-    if (use.in_flight < options_.max_in_flight && use.last_end) consider(*use.last_end + Nanos(options_.spacing));
+    if (use.in_flight + use.elsewhere < options_.max_in_flight && use.last_end)
+      consider(*use.last_end + Nanos(options_.spacing));
   }
   return next;
 }

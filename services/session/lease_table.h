@@ -45,6 +45,9 @@ class LeaseTable {
   struct Grant {
     Id id;
     std::string account;
+    LeaseWish wish = {};
+    Now since = {};              // when it was first asked for
+    uint64_t served_before = 0;  // its caller's turn before this one
   };
 
   explicit LeaseTable(Options options) : options_(options) {}
@@ -66,6 +69,15 @@ class LeaseTable {
   /// Ends one use of the account.
   void Release(const std::string& account, Now now);
 
+  /// A grant that came to nothing, because another process was first: the wish stands where it stood.
+  void PutBack(Grant grant);
+
+  /// A use that began elsewhere goes on here, whatever the limits say.
+  void Take(const std::string& account);
+
+  /// How many uses of the account other processes have; fewer than before is the end of one.
+  void SetElsewhere(const std::string& account, int uses, Now now);
+
   /// When GrantReady() or TakeOverdue() may next have something, if nothing else happens.
   std::optional<Now> NextEvent(Now now) const;
 
@@ -73,12 +85,14 @@ class LeaseTable {
   absl::Duration EstimatedWait(Now now) const;
 
   int queued() const { return static_cast<int>(queue_.size()); }
+  /// Of this process.
   int in_flight(const std::string& account) const;
   std::optional<int> PositionOf(Id id) const;
 
  private:
   struct Use {
     int in_flight = 0;
+    int elsewhere = 0;
     std::optional<Now> last_end;
     uint64_t last_used = 0;  // a counter, not a time: ties matter
   };

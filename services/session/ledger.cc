@@ -11,14 +11,49 @@ constexpr absl::Duration kFirstPause = absl::Seconds(15);
 // Sessions expire by themselves after three days. Source: protocol notes of DeepSeek, section 1.3.
 constexpr absl::Duration kOldest = absl::Hours(72);
 
+absl::Duration PauseAfter(int failures) { return kFirstPause * (1 << std::min(failures, 8)); }
+
 }  // namespace
 
 void Ledger::Restore(const std::string& account, const std::string& ref, absl::Time opened, int failures) {
   entries_[account][ref] = {.opened = opened, .failures = failures, .pending = true};
 }
 
-void Ledger::Open(const std::string& account, const std::string& ref, absl::Time now) {
-  entries_[account][ref] = {.opened = now, .in_use = true};
+void Ledger::Open(const std::string& account, const std::string& ref, absl::Time now, const std::string& slot) {
+  entries_[account][ref] = {.opened = now, .in_use = true, .slot = slot};
+}
+
+void Ledger::Seen(const std::string& account, const std::string& ref, absl::Time opened, int failures,
+                  const std::string& slot, bool held, absl::Time now) {
+  const auto [found, fresh] = entries_[account].try_emplace(ref);
+  Entry& entry = found->second;
+  if (entry.in_use) return;  // this process knows better
+  entry.opened = opened;
+  if (failures > entry.failures && !fresh) entry.not_before = now + PauseAfter(failures);
+  entry.failures = failures;
+  entry.slot = held ? slot : std::string();
+  entry.pending = !held;
+}
+
+void Ledger::Yield(const std::string& account, const std::set<std::string>& refs) {
+  const auto of_account = entries_.find(account);
+  if (of_account == entries_.end()) return;
+  for (const std::string& ref : refs) {
+    const auto found = of_account->second.find(ref);
+    if (found == of_account->second.end()) continue;
+    found->second.in_use = false;
+    found->second.pending = found->second.slot.empty();
+  }
+}
+
+void Ledger::SlotEnded(const std::string& account, const std::string& slot) {
+  const auto of_account = entries_.find(account);
+  if (of_account == entries_.end() || slot.empty()) return;
+  for (auto& [ref, entry] : of_account->second) {
+    if (entry.slot != slot) continue;
+    entry.slot.clear();
+    if (!entry.in_use) entry.pending = true;
+  }
 }
 
 bool Ledger::Drop(const std::string& account, const std::string& ref) {
@@ -38,10 +73,11 @@ void Ledger::Settle(const std::string& account, const std::set<std::string>& ref
     Entry& entry = found->second;
     if (entry.pending && entry.in_use && count_failures) {
       ++entry.failures;
-      entry.not_before = now + kFirstPause * (1 << std::min(entry.failures, 8));
+      entry.not_before = now + PauseAfter(entry.failures);
     }
     entry.pending = true;
     entry.in_use = false;
+    entry.slot.clear();
   }
 }
 

@@ -18,7 +18,14 @@ class Ledger {
   /// What an earlier process left: pending at once.
   void Restore(const std::string& account, const std::string& ref, absl::Time opened, int failures);
 
-  void Open(const std::string& account, const std::string& ref, absl::Time now);
+  void Open(const std::string& account, const std::string& ref, absl::Time now, const std::string& slot = "");
+  /// What another process has opened, or said of it; pending unless it is `held` by the use that opened it.
+  void Seen(const std::string& account, const std::string& ref, absl::Time opened, int failures,
+            const std::string& slot, bool held, absl::Time now);
+  /// The lease that has them in use here goes on elsewhere, or will: they are neither in use nor pending.
+  void Yield(const std::string& account, const std::set<std::string>& refs);
+  /// A use is over, wherever it was: what it has left is pending.
+  void SlotEnded(const std::string& account, const std::string& slot);
   /// Deleted, or kept on purpose: off the ledger. @return whether it was on it.
   bool Drop(const std::string& account, const std::string& ref);
   /// The lease that opened them, or that had them to clean up, has ended: what is still there is pending. A failed
@@ -39,6 +46,7 @@ class Ledger {
     int failures = 0;
     bool in_use = false;
     bool pending = false;
+    std::string slot = {};  // the use that has it open; empty once that is over
   };
   const Entry* Find(const std::string& account, const std::string& ref) const;
 

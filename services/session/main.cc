@@ -1,7 +1,9 @@
 #include <memory>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "services/common/program/from_config.h"
 #include "services/common/program/program.h"
 #include "services/common/rpc/channel.h"
@@ -23,13 +25,16 @@ class Running final : public RunningProgram {
     self->http_ = *std::move(http);
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
     self->signing_ = std::make_unique<SigningClient>(MakeChannel(config.signing.target, self->identity_.get()));
-    auto sessions = SessionHost::Start(config, *self->runtime_, *self->http_, *self->signing_);
+    auto sessions = SessionHost::Start(config, *self->runtime_, *self->http_, *self->signing_, MakeRefresher,
+                                       [raw = self.get()](bool good) { raw->Contact(good); });
     if (!sessions.ok()) return sessions.status();
     self->sessions_ = *std::move(sessions);
     auto host = ServerHost::Start(HostOptionsFrom(config, config.SessionListen(), self->identity_.get()),
                                   {&self->sessions_->service()});
     if (!host.ok()) return host.status();
+    absl::MutexLock lock(&self->mutex_);
     self->host_ = *std::move(host);
+    self->host_->SetServing(self->contact_);
     return self;
   }
 
@@ -37,16 +42,31 @@ class Running final : public RunningProgram {
     if (host_) host_->Shutdown(absl::ZeroDuration());
     if (runtime_) runtime_->Stop();
     if (http_) http_->CloseIdle();  // kept connections belong to the loops, and those go first
-    host_.reset();
+    {
+      absl::MutexLock lock(&mutex_);
+      host_.reset();
+    }
     sessions_.reset();
   }
 
   std::string Greeting() const override { return absl::StrCat("serving gRPC on ", host_->address()); }
   void Drain() override { host_->Drain(); }
-  void Finish(absl::Duration limit) override { host_->Shutdown(limit); }
+  void Finish(absl::Duration limit) override {
+    // What is lent goes on at another replica; where there is none, turns that run are waited for.
+    sessions_->service().HandOver();
+    host_->Shutdown(limit);
+  }
   void Abandon() override {}  // the destructor ends the leases; their holders have what they need
 
  private:
+  void Contact(bool good) {
+    absl::MutexLock lock(&mutex_);
+    contact_ = good;
+    if (host_) host_->SetServing(good);
+  }
+
+  absl::Mutex mutex_;
+  bool contact_ ABSL_GUARDED_BY(mutex_) = true;  // with a store that is shared
   std::unique_ptr<MeshIdentity> identity_;
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<SigningClient> signing_;
@@ -69,5 +89,7 @@ int main(int argc, char** argv) {
        .set_listen = [](Config& config,
                         const std::string& listen) { return SetGrpcListen(config.session.listen, listen); },
        .start = [](Config config) { return Running::Start(config); },
-       .admin_port = 9012});
+       .keeps_store = true,
+       .admin_port = 9012,
+       .check = SessionHost::CheckStore});
 }

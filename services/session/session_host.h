@@ -5,6 +5,7 @@
 //   … runtime.Stop(); sessions->reset();
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -27,13 +28,20 @@ class SessionHost {
   /// Waits for the writes that are under way.
   ~SessionHost();
 
-  /// Makes the state directory (mode 0700) where it does not exist. Errors name the file: PERMISSION_DENIED, DATA_LOSS,
-  /// INVALID_ARGUMENT, FAILED_PRECONDITION, UNAVAILABLE.
+  /// Makes the state directory (mode 0700) where it does not exist, or waits for etcd. Errors name the file:
+  /// PERMISSION_DENIED, DATA_LOSS, INVALID_ARGUMENT, FAILED_PRECONDITION, UNAVAILABLE.
+  /// @param contact called when the service loses or regains a store that it shares: it serves nobody meanwhile
+  /// @param life of what it holds in a store that it shares, once it is gone; 2 s and up
   static absl::StatusOr<std::unique_ptr<SessionHost>> Start(const Config& config, Runtime& runtime, HttpClient& http,
                                                             SigningClient& signing,
-                                                            Accounts::RefresherFactory make_refresher = MakeRefresher);
+                                                            Accounts::RefresherFactory make_refresher = MakeRefresher,
+                                                            std::function<void(bool good)> contact = nullptr,
+                                                            absl::Duration life = absl::Seconds(10));
 
   SessionService& service() { return *service_; }
+
+  /// What can be said of the store without opening it. INVALID_ARGUMENT.
+  static absl::Status CheckStore(const Config& config);
 
  private:
   std::unique_ptr<Store> store_;

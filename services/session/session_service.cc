@@ -60,23 +60,30 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
   asio::awaitable<absl::Status> Run() {
     auto first = co_await call_.Read();
     if (!first) co_return absl::CancelledError("the caller left");
-    if (!first->has_acquire())
-      co_return MakeError(Reason::REASON_INVALID_REQUEST, "the first message of a lease must be `acquire`");
     Span span = call_.context().traceparent.empty()
                     ? Span()  // work of nobody's request
                     : Span::Start("Lease", SpanKind::kServer, call_.context().traceparent, call_.context().tracestate);
-    const absl::Status granted = co_await Grant(*first->mutable_acquire());
+    absl::Status granted;
+    if (first->has_acquire()) {
+      granted = co_await Grant(*first->mutable_acquire());
+    } else if (first->has_resume()) {
+      granted = co_await Resume(*first->mutable_resume());
+    } else {
+      granted = MakeError(Reason::REASON_INVALID_REQUEST, "the first message of a lease must be `acquire` or `resume`");
+    }
     SetOutcome(span, granted);
     span.End();
     if (!granted.ok()) co_return granted;
     absl::Status handled;
-    while (handled.ok()) {
+    while (handled.ok() && lost_.ok()) {
       auto request = co_await call_.Read();
       if (!request) break;
+      released_ = request->has_release();
+      if (released_) break;
       handled = Handle(*request);
     }
     End();
-    co_return handled;
+    co_return handled.ok() ? lost_ : handled;
   }
 
  private:
@@ -92,16 +99,21 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     LeaseEvent event;
     session::v1::Granted& granted = *event.mutable_granted();
     if (acquire.purpose() == Acquire::PURPOSE_CLEAN_UP) {
-      auto clean_up = accounts_.AcquireCleanUp(platform_);
+      Rendezvous<absl::StatusOr<Accounts::CleanUp>> answered(executor_);
+      accounts_.AcquireCleanUp(platform_, [answered](absl::StatusOr<Accounts::CleanUp> result) mutable {
+        answered.Complete(std::move(result));
+      });
+      auto clean_up = co_await answered.Wait();
       if (!clean_up.ok()) co_return clean_up.status();
       account_ = clean_up->granted.account;
+      slot_ = clean_up->granted.slot;
       for (const std::string& ref : clean_up->refs) {
         granted.add_pending_conversations(ref);
         refs_.insert(ref);
       }
       auto fresh = co_await tokens_.Fresh(call_.scope(), account_);
       if (!fresh.ok()) {
-        accounts_.LeaseEnded(account_, refs_);
+        accounts_.CleanUpEnded(account_, slot_, refs_);
         co_return fresh.status();
       }
       Fill(*fresh, granted);
@@ -110,16 +122,75 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
       if (absl::Status status = MakeWish(acquire, wish, granted); !status.ok()) co_return status;
       auto result = co_await WaitForToken(std::move(wish));
       if (!result.ok()) co_return result.status();
+      slot_ = result->slot;
       Fill(*result, granted);
-      counted_ = true;
+      if (absl::Status attached = Attach(granted); !attached.ok()) co_return attached;
     }
-    call_.Send(std::move(event));
+    Begin(std::move(event));
+    co_return absl::OkStatus();
+  }
+
+  asio::awaitable<absl::Status> Resume(session::v1::Resume& resume) {
+    Acquire& acquire = *resume.mutable_acquire();
+    caller_ = acquire.caller();
+    platform_ = acquire.platform();
+    if (!IsPlatform(platform_) || acquire.purpose() == Acquire::PURPOSE_CLEAN_UP || resume.slot().empty()) {
+      co_return MakeError(Reason::REASON_INVALID_REQUEST, "resume: there is no such lease",
+                          {.cause = "platform_unknown"});
+    }
+    pool_ = platform_;
+    if (!acquire.caller_token().empty()) {
+      auto own = accounts_.AdmitOwn(platform_, Secret(std::move(*acquire.mutable_caller_token())));
+      if (!own.ok()) co_return own.status();
+      pool_ = *std::move(own);
+    }
+    Rendezvous<absl::StatusOr<Granted>> answered(executor_);
+    accounts_.Resume(pool_, resume.account(), resume.slot(),
+                     [answered](absl::StatusOr<Granted> result) mutable { answered.Complete(std::move(result)); });
+    auto result = co_await answered.Wait();
+    if (!result.ok()) co_return result.status();
+    slot_ = result->slot;
+    LeaseEvent event;
+    Fill(*result, *event.mutable_granted());
+    if (absl::Status attached = Attach(*event.mutable_granted()); !attached.ok()) co_return attached;
+    for (std::string& ref : *resume.mutable_conversations()) {
+      refs_.insert(ref);
+      accounts_.ConversationOpened(account_, ref, slot_, nullptr);
+    }
+    Begin(std::move(event));
+    co_return absl::OkStatus();
+  }
+
+  /// From now on the use is this stream's.
+  absl::Status Attach(session::v1::Granted& granted) {
+    holder_ = accounts_.Attach(slot_, [weak = weak_from_this(), executor = executor_](const absl::Status& why) {
+      asio::post(executor, [weak, why] {
+        auto self = weak.lock();
+        if (!self || self->ended_) return;
+        self->lost_ = why;
+        self->call_.StopReading();
+      });
+    });
+    if (holder_ == 0)
+      return MakeError(Reason::REASON_NO_BACKEND, "this session service has lost its store",
+                       {.cause = "session_moved"});
+    granted.set_slot(slot_);
+    const absl::Duration within = accounts_.resume_within();
+    if (within > absl::ZeroDuration()) {
+      granted.mutable_resume_within()->set_seconds(absl::ToInt64Seconds(within));
+      granted.mutable_resume_within()->set_nanos(
+          static_cast<int32_t>(absl::ToInt64Nanoseconds(within - absl::Trunc(within, absl::Seconds(1)))));
+    }
+    return absl::OkStatus();
+  }
+
+  void Begin(LeaseEvent granted) {
+    call_.Send(std::move(granted));
     listener_ = accounts_.Listen(account_, [weak = weak_from_this(), executor = executor_](const LeaseEvent& news) {
       asio::post(executor, [weak, news] {
         if (auto self = weak.lock(); self && !self->ended_) self->call_.Send(news);
       });
     });
-    co_return absl::OkStatus();
   }
 
   absl::Status MakeWish(Acquire& acquire, LeaseWish& wish, session::v1::Granted& granted) {
@@ -152,10 +223,13 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
       // Without another account the first one's own error says more than "no account left".
       if (!lent.ok()) co_return first.ok() || call_.scope().ended() ? lent.status() : first;
       auto fresh = co_await tokens_.Fresh(call_.scope(), lent->account);
-      if (fresh.ok() && !call_.scope().ended()) co_return fresh;
+      if (fresh.ok() && !call_.scope().ended()) {
+        fresh->slot = lent->slot;
+        co_return fresh;
+      }
       if (fresh.ok()) fresh = call_.scope().status();
       if (!call_.scope().ended()) accounts_.Report(lent->account, OutcomeOf(fresh.status()), 0);
-      accounts_.Release(pool_, lent->account);
+      accounts_.Release(pool_, lent->account, lent->slot);
       if (call_.scope().ended() || !wish.account.empty()) co_return fresh.status();
       if (first.ok()) first = fresh.status();
       wish.exclude.push_back(lent->account);
@@ -183,7 +257,7 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     Metrics::Get().LeaseAnswered(platform_, result.status(),
                                  absl::FromChrono(std::chrono::steady_clock::now() - wished));
     if (result.ok() && call_.scope().ended()) {
-      accounts_.Release(pool_, result->account);
+      accounts_.Release(pool_, result->account, result->slot);
       co_return call_.scope().status();
     }
     co_return result;
@@ -248,7 +322,7 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     refs_.insert(ref);
     LeaseEvent recorded;
     recorded.mutable_conversation_recorded()->set_ref(ref);
-    accounts_.ConversationOpened(account_, ref, SendOnceDurable(std::move(recorded)));
+    accounts_.ConversationOpened(account_, ref, slot_, SendOnceDurable(std::move(recorded)));
   }
 
   void Kept(const session::v1::ConversationKept& kept) {
@@ -283,8 +357,11 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
   void End() {
     ended_ = true;
     accounts_.Unlisten(account_, listener_);
-    accounts_.LeaseEnded(account_, refs_);
-    if (counted_) accounts_.Release(pool_, account_);
+    if (holder_ == 0) {
+      accounts_.CleanUpEnded(account_, slot_, refs_);
+    } else {
+      accounts_.Detach(pool_, account_, slot_, holder_, refs_, released_);
+    }
   }
 
   SessionService::LeaseCall& call_;  // used only until Run() has returned
@@ -298,7 +375,10 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
   std::string account_;
   std::set<std::string> refs_;  // opened with, or handed to, this lease
   Accounts::ListenerId listener_ = 0;
-  bool counted_ = false;  // holds a place among the account's chats in flight
+  std::string slot_;
+  Accounts::HolderId holder_ = 0;  // 0: a clean-up, which is no chat in flight
+  bool released_ = false;          // the holder has said that the use is over
+  absl::Status lost_;              // why the use is no longer this stream's
   bool ended_ = false;
 };
 

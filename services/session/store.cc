@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "services/common/log/log.h"
+#include "services/common/time/random.h"
 #include "services/session/seal.h"
 #include "services/session/timed_write.h"
 
@@ -328,12 +329,14 @@ class SqliteStore final : public Store {
     return statement.Step() == SQLITE_DONE && sqlite3_changes(db_) == 1;
   }
   bool Apply(const BeginExchange& begin) {
+    if (!begin.journal) return true;
     Statement statement(db_, "INSERT OR REPLACE INTO rotation_intents VALUES (?, ?)");
     statement.Bind(begin.label);
     statement.Bind(begin.started_ms);
     return statement.Step() == SQLITE_DONE;
   }
   bool Apply(const EndExchange& end) {
+    if (end.in_doubt) return true;
     Statement statement(db_, "DELETE FROM rotation_intents WHERE label = ?");
     statement.Bind(end.label);
     return statement.Step() == SQLITE_DONE;
@@ -367,6 +370,35 @@ class SqliteStore final : public Store {
 };
 
 }  // namespace
+
+// Counted, but never the same as a former process's: what a holder goes on with is not mistaken for another's.
+std::optional<absl::StatusOr<std::string>> Store::Claim(const std::string& label, int places, Use use, Claimed) {
+  static const std::string process = SystemRandom::Get().NextHex(12);
+  if (use == Use::kCleanUp) return std::string("clean-up");
+  absl::MutexLock lock(&slots_mutex_);
+  std::set<std::string>& taken = slots_[label];
+  if (static_cast<int>(taken.size()) >= places) return absl::AbortedError("the account is in use");
+  std::string slot = absl::StrCat(process, "-", next_slot_++);
+  taken.insert(slot);
+  return slot;
+}
+
+std::optional<absl::Status> Store::Adopt(const std::string& label, const std::string& slot, int places, Done) {
+  absl::MutexLock lock(&slots_mutex_);
+  std::set<std::string>& taken = slots_[label];
+  if (taken.count(slot) == 0 && static_cast<int>(taken.size()) >= places)
+    return absl::AbortedError("the account is in use");
+  taken.insert(slot);
+  return absl::OkStatus();
+}
+
+void Store::GiveBack(const std::string& label, const std::string& slot) {
+  absl::MutexLock lock(&slots_mutex_);
+  const auto found = slots_.find(label);
+  if (found == slots_.end()) return;
+  found->second.erase(slot);
+  if (found->second.empty()) slots_.erase(found);
+}
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path, Secret key) {
   auto store = std::make_unique<SqliteStore>(path, std::move(key));

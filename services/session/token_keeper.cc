@@ -20,6 +20,13 @@ namespace {
 // Longer than any platform needs; an exchange that hangs holds up every turn of its account.
 constexpr absl::Duration kExchangeLimit = absl::Seconds(20);
 constexpr absl::Duration kWatchEvery = absl::Seconds(20);
+// How long another replica's exchange is waited for: its own limit, and the time until its lock would end with it.
+constexpr absl::Duration kOthersLimit = absl::Seconds(35);
+// Between looks, should nobody tell of its end.
+constexpr absl::Duration kLook = absl::Seconds(1);
+// A token that the store would not take, or not yet: tries, and the pause between them.
+constexpr int kStoreTries = 20;
+constexpr absl::Duration kStorePause = absl::Milliseconds(500);
 
 absl::Status Expired(const std::string& account) {
   return MakeError(Reason::REASON_CREDENTIAL_EXPIRED,
@@ -58,11 +65,65 @@ bool IsSettled(const absl::Status& status) {
 /// The platform in an account's label: "kimi", "kimi-2" or "kimi-caller-…".
 absl::string_view PlatformOf(absl::string_view label) { return label.substr(0, label.find('-')); }
 
+/// Stores again what an exchange brought, where another replica may have its lock by now. ABORTED if another was
+/// faster.
+asio::awaitable<absl::Status> StoreAgain(Accounts& accounts, Executor executor, std::string label) {
+  absl::Status stored = absl::UnavailableError("not tried");
+  Scope whole(executor);
+  for (int tries = 0; tries < kStoreTries; ++tries) {
+    const auto exchange = accounts.ExchangeFor(label);
+    if (!exchange || !exchange->unstored) co_return absl::AbortedError("another replica was faster");
+    const auto begin = [&](Store::Done done) { accounts.BeginExchange(label, std::move(done)); };
+    stored = co_await Durable(executor, begin);
+    if (stored.ok()) {
+      const auto commit = [&](Store::Done done) {
+        accounts.CommitExchange(label, *exchange->unstored, exchange->unstored_for, std::move(done));
+      };
+      stored = co_await Durable(executor, commit);
+      if (stored.ok() || absl::IsAborted(stored)) co_return stored;
+    }
+    co_await Sleep(whole, kStorePause);
+  }
+  co_return stored;
+}
+
+/// Until another replica's exchange has ended, or a moment has passed.
+asio::awaitable<void> WaitForOthers(Accounts& accounts, Executor executor, std::string label) {
+  Scope whole(executor);
+  Scope look(whole, kLook, absl::DeadlineExceededError("a look"));
+  Rendezvous<bool> ended(executor);
+  accounts.WhenExchanged(label, [ended]() mutable { ended.Complete(true); });
+  auto stop = look.OnEnd([ended]() mutable { ended.Complete(true); });
+  co_await ended.Wait();
+}
+
+/// Takes the exchange upon this replica. ABORTED: another one has brought a token newer than `known` meanwhile.
+asio::awaitable<absl::Status> Begin(Accounts& accounts, Executor executor, std::string label, int64_t known) {
+  Scope whole(executor);
+  Scope limit(whole, kOthersLimit,
+              MakeError(Reason::REASON_DEADLINE, "another session service takes too long to exchange the token"));
+  const auto begin = [&](Store::Done done) { accounts.BeginExchange(label, std::move(done)); };
+  for (;;) {
+    const absl::Status begun = co_await Durable(executor, begin);
+    const bool news = accounts.Current(label)->token_version > known;
+    if (begun.ok() && news) accounts.AbandonExchange(label);
+    if (news) co_return absl::AbortedError("another session service was first");
+    if (begun.ok()) co_return begun;
+    if (!absl::IsAborted(begun)) co_return NotStored();
+    if (limit.ended()) co_return limit.status();
+    co_await WaitForOthers(accounts, executor, label);
+  }
+}
+
 /// The work of one flight: belongs to nobody who waits for it.
 asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executor executor, std::string label) {
-  const auto exchange = accounts.ExchangeFor(label);
+  auto exchange = accounts.ExchangeFor(label);
   if (!exchange) co_return Expired(label);
-  const auto begin = [&](Store::Done done) { accounts.BeginExchange(label, std::move(done)); };
+  if (exchange->unstored && accounts.shared()) {
+    const absl::Status stored = co_await StoreAgain(accounts, executor, label);
+    if (!stored.ok() && !absl::IsAborted(stored)) co_return NotStored();
+    co_return *accounts.Current(label);
+  }
   if (exchange->unstored) {
     const auto again = [&](Store::Done done) {
       accounts.CommitExchange(label, *exchange->unstored, exchange->unstored_for, std::move(done));
@@ -71,8 +132,16 @@ asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executo
     if (!stored.ok()) co_return NotStored();
     co_return *accounts.Current(label);
   }
-  const absl::Status begun = co_await Durable(executor, begin);
-  if (!begun.ok()) co_return NotStored();
+  const int64_t known = accounts.Current(label)->token_version;
+  const absl::Status begun = co_await Begin(accounts, executor, label, known);
+  if (absl::IsAborted(begun)) co_return *accounts.Current(label);
+  if (!begun.ok()) co_return begun;
+  // What another replica has left: the credential may have changed while this one waited.
+  exchange = accounts.ExchangeFor(label);
+  if (!exchange) {
+    accounts.AbandonExchange(label);
+    co_return Expired(label);
+  }
 
   absl::Status failed;
   bool settled = true;
@@ -86,8 +155,10 @@ asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executo
       const auto commit = [&](Store::Done done) {
         accounts.CommitExchange(label, *fresh, credential, std::move(done));
       };
-      const absl::Status stored = co_await Durable(executor, commit);
-      if (!stored.ok()) co_return NotStored();
+      absl::Status stored = co_await Durable(executor, commit);
+      if (!stored.ok() && !absl::IsAborted(stored) && accounts.shared())
+        stored = co_await StoreAgain(accounts, executor, label);
+      if (!stored.ok() && !absl::IsAborted(stored)) co_return NotStored();
       co_return *accounts.Current(label);
     }
     failed = fresh.status();
@@ -118,6 +189,7 @@ asio::awaitable<void> TokenKeeper::Watch(Executor executor) {
   for (;;) {
     const absl::Status slept = co_await Sleep(always, kWatchEvery);
     if (!slept.ok()) co_return;
+    for (std::string& account : accounts_.Unstored()) SpawnDetached(executor, Behind(executor, std::move(account)));
     for (std::string& account : accounts_.Ageing()) SpawnDetached(executor, Behind(executor, std::move(account)));
   }
 }

@@ -261,6 +261,8 @@ absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, const Environmen
   config.accounts = AccountsOf(texts.entries, faults);
   CheckHttps(config.server.tls, faults);
   CheckMesh(config.tls, faults);
+  if (config.session.etcd_certificate.empty() != config.session.etcd_key.empty())
+    faults.emplace_back("session: needs etcd_certificate and etcd_key, or none of them");
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
   return config;
 }

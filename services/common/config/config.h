@@ -81,8 +81,11 @@ struct SigningConfig {
 struct SessionConfig {
   std::string target;  // empty: unix:<state_dir>/session.sock
   std::string listen;  // the same
-  std::string store;   // empty: <state_dir>/session.db
-  Secret store_key;    // 64 hex digits; empty: a key file beside the store, made at first start
+  // Empty: <state_dir>/session.db. "etcd://host:2379,host2:2379/prefix" or "etcds://…": several replicas share it.
+  std::string store;
+  Secret store_key;  // 64 hex digits; empty: a key file beside the store, made at first start; needed with etcd
+  // For etcds://, PEM: whose certificates it shows (empty: the system's roots), and the own one, both or none.
+  std::string etcd_ca, etcd_certificate, etcd_key;
 };
 
 /// `http:` — the way to the platforms.

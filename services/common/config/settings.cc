@@ -14,6 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "services/common/config/etcd_address.h"
 #include "services/common/config/platforms.h"
 #include "services/common/net/loopback.h"
 
@@ -223,6 +224,18 @@ Setting WholeOption(std::string& field, int64_t low, int64_t high) {
           ShowQuoted(field)};
 }
 
+// A path, or where etcd is.
+Setting StoreAddress(std::string& field) {
+  return {[&field](const std::string& text) -> std::string {
+            const bool other = absl::StrContains(text, "://") && !IsEtcdAddress(text);
+            if (other || (IsEtcdAddress(text) && !ParseEtcdAddress(text).ok()))
+              return "must be a path, etcd://host:2379,host2:2379 or etcds://host:2379/prefix";
+            field = text;
+            return "";
+          },
+          ShowQuoted(field)};
+}
+
 Setting Names(std::vector<std::string>& field) {
   return {[&field](const std::string& text) -> std::string {
             field = absl::StrSplit(text, absl::ByAnyChar(", "), absl::SkipEmpty());
@@ -337,7 +350,10 @@ Settings SettingsOf(Config& config, bool mutual_tls) {
   settings["signing.queue_depth"] = Whole(config.signing.queue_depth, 1, 65536);
   settings["session.target"] = GrpcAddress(config.session.target, mutual_tls);
   settings["session.listen"] = GrpcAddress(config.session.listen, mutual_tls);
-  settings["session.store"] = Text(config.session.store);
+  settings["session.store"] = StoreAddress(config.session.store);
+  settings["session.etcd_ca"] = Text(config.session.etcd_ca);
+  settings["session.etcd_certificate"] = Text(config.session.etcd_certificate);
+  settings["session.etcd_key"] = Text(config.session.etcd_key);
   settings["session.store_key"] = Key(config.session.store_key);
   settings["http.connect_limit"] = Span(config.http.connect_limit, absl::Milliseconds(100), 60 * second);
   settings["http.tls_limit"] = Span(config.http.tls_limit, absl::Milliseconds(100), 60 * second);

@@ -34,6 +34,7 @@ struct Flags {
   std::string env_file = ".env";
   bool env_file_given = false;
   std::string listen;
+  std::string store;
   bool insecure = false;
   bool check_config = false;
 };
@@ -41,13 +42,17 @@ struct Flags {
 std::string Help(const ProgramSpec& spec) {
   return absl::StrCat(
       "Usage: ", spec.name, " [--config FILE] [--env-file FILE] [--listen ADDRESS]",
-      spec.serves_http ? " [--insecure]" : "", " [--check-config]\n\n", spec.purpose, "\n\n",
+      spec.serves_http ? " [--insecure]" : "", spec.keeps_store ? " [--store ADDRESS]" : "", " [--check-config]\n\n",
+      spec.purpose, "\n\n",
       "  --config FILE     configuration (default: config.yaml, if there is one)\n"
       "  --env-file FILE   accounts and overrides, one NAME=value a line (default: .env, if there is one)\n"
       "  --listen ADDRESS  ",
       spec.listens, "\n",
       spec.serves_http
           ? "  --insecure        serve an address that other machines can reach, although there are no API keys\n"
+          : "",
+      spec.keeps_store
+          ? "  --store ADDRESS   a file, or etcd://host:2379,host2:2379/prefix to share it with other replicas\n"
           : "",
       "  --check-config    read the configuration, print it without its secrets, and exit\n"
       "  --help            this text\n\n"
@@ -57,15 +62,12 @@ std::string Help(const ProgramSpec& spec) {
 
 /// @return the exit status if the program is to end here.
 std::optional<int> ReadFlags(int argc, char** argv, const ProgramSpec& spec, Flags& flags) {
-  enum { kConfig = 1, kEnvFile, kListen, kInsecure, kCheck, kHelp };
+  enum { kConfig = 1, kEnvFile, kListen, kInsecure, kStore, kCheck, kHelp };
   constexpr std::array kOptions = {
-      option{"config", required_argument, nullptr, kConfig},
-      option{"env-file", required_argument, nullptr, kEnvFile},
-      option{"listen", required_argument, nullptr, kListen},
-      option{"insecure", no_argument, nullptr, kInsecure},
-      option{"check-config", no_argument, nullptr, kCheck},
-      option{"help", no_argument, nullptr, kHelp},
-      option{nullptr, 0, nullptr, 0},
+      option{"config", required_argument, nullptr, kConfig}, option{"env-file", required_argument, nullptr, kEnvFile},
+      option{"listen", required_argument, nullptr, kListen}, option{"insecure", no_argument, nullptr, kInsecure},
+      option{"store", required_argument, nullptr, kStore},   option{"check-config", no_argument, nullptr, kCheck},
+      option{"help", no_argument, nullptr, kHelp},           option{nullptr, 0, nullptr, 0},
   };
   for (int chosen; (chosen = getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
     switch (chosen) {
@@ -86,6 +88,13 @@ std::optional<int> ReadFlags(int argc, char** argv, const ProgramSpec& spec, Fla
           return kBadUsage;
         }
         flags.insecure = true;
+        break;
+      case kStore:
+        if (!spec.keeps_store) {
+          std::fprintf(stderr, "%s keeps no store, so there is no --store.\n", spec.name.c_str());
+          return kBadUsage;
+        }
+        flags.store = optarg;
         break;
       case kCheck:
         flags.check_config = true;
@@ -221,6 +230,7 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
       return kBadUsage;
     }
   }
+  if (!flags.store.empty()) config->session.store = flags.store;
   if (spec.check) {
     if (const absl::Status good = spec.check(*config); !good.ok()) {
       std::fprintf(stderr, "%s: %s\n", spec.name.c_str(), std::string(good.message()).c_str());

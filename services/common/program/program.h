@@ -43,6 +43,7 @@ struct ProgramSpec {
   std::function<absl::Status(Config& config, const std::string& listen)> set_listen;
   std::function<absl::StatusOr<std::unique_ptr<RunningProgram>>(Config config)> start;
   bool serves_http = false;  // takes --insecure
+  bool keeps_store = false;  // takes --store
   uint16_t admin_port = 0;   // on loopback, where `admin.listen` does not say; 0 picks a free one
   // What else has to be good before it is started, and before --check-config says so.
   std::function<absl::Status(const Config& config)> check = {};

@@ -17,12 +17,14 @@ constexpr size_t kDrainBytes = 1024 * 1024;
 }  // namespace
 
 boost::asio::awaitable<absl::Status> AccountUse::Acquire(Scope& call, SessionClient& sessions, CallContext context,
-                                                         session::v1::Acquire acquire) {
+                                                         session::v1::Acquire acquire,
+                                                         std::function<void(const absl::Status&)> lost) {
   auto with_call = call.OnEnd([this, &call] { life_.Cancel(call.status()); });
   context.deadline = Scope::Deadline::max();  // the lease outlives the call
   auto lease = co_await sessions.Acquire(life_, std::move(context), std::move(acquire));
   if (!lease.ok()) co_return call.ended() ? call.status() : lease.status();
   lease_ = *std::move(lease);
+  lease_->OnLost(std::move(lost));
   account_.label = lease_->account();
   account_.token = lease_->token();
   account_.identity = lease_->identity();

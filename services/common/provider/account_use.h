@@ -3,6 +3,7 @@
 // Outlives the call it was made for: clean-up goes on after the caller has its answer. Lives on one executor.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,9 +21,10 @@ class AccountUse {
   /// `provider` outlives it.
   AccountUse(Executor executor, Provider& provider) : provider_(provider), life_(std::move(executor)) {}
 
-  /// Takes a lease. The wait ends with `call`; the lease itself does not.
+  /// Takes a lease. The wait ends with `call`; the lease itself does not. @param lost see LeaseHandle::OnLost()
   boost::asio::awaitable<absl::Status> Acquire(Scope& call, SessionClient& sessions, CallContext context,
-                                               session::v1::Acquire acquire);
+                                               session::v1::Acquire acquire,
+                                               std::function<void(const absl::Status&)> lost = nullptr);
 
   /// Tells the account's health what came of a try.
   void Report(const absl::Status& outcome);

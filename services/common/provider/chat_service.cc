@@ -319,10 +319,11 @@ absl::Status StoppingError() {
 
 /// Takes a lease, in a span that is the wait for it.
 asio::awaitable<absl::Status> AcquireInSpan(AccountUse& use, Scope& call, SessionClient& sessions, CallContext context,
-                                            session::v1::Acquire acquire) {
+                                            session::v1::Acquire acquire,
+                                            std::function<void(const absl::Status&)> lost) {
   Span span = Span::Start("lease", SpanKind::kClient, context.traceparent);
   context.traceparent = span.traceparent();
-  absl::Status acquired = co_await use.Acquire(call, sessions, std::move(context), std::move(acquire));
+  absl::Status acquired = co_await use.Acquire(call, sessions, std::move(context), std::move(acquire), std::move(lost));
   if (acquired.ok()) {
     span.Set("switchyard.account", use.account().label);
   } else if (span.recording()) {
@@ -424,6 +425,13 @@ class ChatService::TurnEntry {
     service_.turns_.erase(slot_);
   }
 
+  /// Ends the turn, if it still runs; on its executor.
+  std::function<void(const absl::Status&)> Ender() const {
+    return [slot = slot_](const absl::Status& why) {
+      if (slot->scope != nullptr) slot->scope->Cancel(why);
+    };
+  }
+
  private:
   ChatService& service_;
   std::shared_ptr<TurnSlot> slot_;
@@ -521,7 +529,7 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
       for (const std::string& label : tried) acquire.add_exclude(label);
       const auto wished = dependencies_.clock.MonotonicNow();
       const absl::Status acquired =
-          co_await AcquireInSpan(*use, out.scope(), dependencies_.sessions, context, std::move(acquire));
+          co_await AcquireInSpan(*use, out.scope(), dependencies_.sessions, context, std::move(acquire), entry.Ender());
       lease_wait += absl::FromChrono(dependencies_.clock.MonotonicNow() - wished);
       if (!acquired.ok()) {
         // Without another account the first one's own error says more than "no account left".

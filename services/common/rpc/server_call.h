@@ -203,6 +203,9 @@ class ServerBidi final
     Pump();
   }
 
+  /// Lets the reader go on as if the caller had sent its last: the service ends the call. On the executor only.
+  void StopReading() { read_.CompleteHere(false); }
+
   void OnReadDone(bool ok) override { read_.Complete(ok); }
   void OnWriteDone(bool ok) override {
     boost::asio::post(this->scope().executor(), [self = this->shared_from_this(), ok] {

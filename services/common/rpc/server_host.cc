@@ -30,10 +30,11 @@ void ApplySettings(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(64 * 1024 * 1024);
   builder.SetMaxSendMessageSize(64 * 1024 * 1024);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 * 1024);
-  // Half the clients' interval: pings arrive early, and a strict server would cut the connection.
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // Half the interval of the most watchful client: pings arrive early, and a strict server would cut the connection.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1'000);
+  // What a client that was cut off holds, an account first of all, is free again soon.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 5'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   // Without this, a second process would share the port and take every other connection.
@@ -123,7 +124,13 @@ ServerHost::~ServerHost() {
 
 std::shared_ptr<grpc::Channel> ServerHost::InProcessChannel() { return server_->InProcessChannel(ChannelSettings()); }
 
+void ServerHost::SetServing(bool serving) {
+  auto* health = server_->GetHealthCheckService();
+  if (health != nullptr && !draining_) health->SetServingStatus(serving);
+}
+
 void ServerHost::Drain() {
+  draining_ = true;
   if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(false);
 }
 

@@ -5,6 +5,7 @@
 //   (*host)->Drain(); (*host)->Shutdown(absl::Seconds(600));
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,12 +46,15 @@ class ServerHost {
 
   /// Reports NOT_SERVING; calls are still taken.
   void Drain();
+  /// Reports SERVING or NOT_SERVING for the time being; no effect once it drains.
+  void SetServing(bool serving);
 
   /// Takes no new calls, waits, blocking, for running ones, cancels what is left after `grace`.
   void Shutdown(absl::Duration grace);
 
  private:
   ServerHost() = default;
+  std::atomic<bool> draining_{false};
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   std::string socket_path_;

@@ -4,9 +4,14 @@
 //   … (*lease)->token() …
 //   co_await (*lease)->Release();
 //
+// A lease outlives its stream: where that breaks, it is resumed at whatever session service there is, and what was
+// reported and not answered is reported again. Where several services share a store, a lease that cannot be resumed in
+// time is lost, and its holder told to stop.
+//
 // SessionClient is thread-safe; a LeaseHandle lives on its scope's executor.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,7 +27,7 @@
 
 namespace switchyard {
 
-/// A borrowed account. Destroying it releases the account at once; what was reported before may be lost then.
+/// A borrowed account. Destroying it releases the account, too, behind.
 class LeaseHandle {
  public:
   virtual ~LeaseHandle() = default;
@@ -46,6 +51,10 @@ class LeaseHandle {
   /// Tells the service that the token was refused. @return OK if token() is a newer one now, else why there is none.
   virtual boost::asio::awaitable<absl::Status> RefreshToken(Scope& scope) = 0;
 
+  /// `told` is called, at most once and on the lease's executor, if the account may be another's by now: its use has to
+  /// end. Not where a single service holds the accounts.
+  virtual void OnLost(std::function<void(const absl::Status&)> told) = 0;
+
   /// Ends the lease after everything reported has been taken; 5 s at most.
   virtual boost::asio::awaitable<void> Release() = 0;
 };
@@ -67,7 +76,7 @@ class SessionClient {
                                                                                          std::string label);
 
  private:
-  std::unique_ptr<session::v1::SessionService::Stub> stub_;
+  std::shared_ptr<session::v1::SessionService::Stub> stub_;
 };
 
 }  // namespace switchyard

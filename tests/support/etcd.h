@@ -1,0 +1,43 @@
+// etcd as a test wants it: real members on loopback ports of their own, with data of their own, killed and started at
+// will.
+//
+//   EtcdCluster etcd(3);
+//   … etcd.endpoints() …
+//   etcd.Kill(etcd.Leader()); etcd.Start(0);
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/process.h"
+
+namespace switchyard {
+
+class EtcdCluster {
+ public:
+  /// Starts the members and waits until every one of them answers.
+  explicit EtcdCluster(int members = 1);
+  ~EtcdCluster();
+
+  /// "127.0.0.1:40001", one a member.
+  const std::vector<std::string>& endpoints() const { return endpoints_; }
+  /// "etcd://127.0.0.1:40001,127.0.0.1:40003/prefix"
+  std::string Url(const std::string& prefix) const;
+
+  void Kill(int member);   // SIGKILL
+  void Start(int member);  // with the data that it has
+  void WaitReady(int member);
+  Process& member(int member) { return *members_[member]; }
+  /// The member that leads; -1 if there is none.
+  int Leader() const;
+  /// etcdctl with these words at all the members. @return what it printed
+  std::string Control(const std::string& words) const;
+
+ private:
+  std::string directory_;
+  std::vector<std::string> endpoints_, peers_;
+  std::vector<std::unique_ptr<Process>> members_;
+};
+
+}  // namespace switchyard
