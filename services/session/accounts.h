@@ -97,6 +97,7 @@ class Accounts final : private StoreObserver {
 
   /// How long a holder may go on without a stream before its account may be another's; zero where it never is.
   absl::Duration resume_within() const;
+  int held() const;
   bool shared() const { return dependencies_.store.shared(); }
   /// Called, under the lock, when this replica loses or regains the store. Before Load().
   void OnContactChange(std::function<void(bool good)> told) { contact_told_ = std::move(told); }

@@ -29,6 +29,11 @@ absl::Status Accounts::Unreachable() const {
                    {.retry_after = absl::Seconds(1), .cause = "session_moved"});
 }
 
+int Accounts::held() const {
+  absl::MutexLock lock(&mutex_);
+  return static_cast<int>(held_.size());
+}
+
 absl::Duration Accounts::resume_within() const {
   // The store tells the others that a replica is gone when its lease has ended. The last renewal may be a quarter of
   // that old when the replica dies, and a broken connection is noticed within 4 s: a third is what is left, and more.

@@ -1,5 +1,7 @@
 #include "services/common/rpc/channel.h"
 
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/generic/async_generic_service.h"
@@ -39,15 +41,30 @@ void KeepCallbackThreads() {
   (void)kept;
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity) {
+namespace {
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity,
+                                           grpc::ChannelArguments arguments) {
   KeepCallbackThreads();
-  grpc::ChannelArguments arguments = ChannelSettings();
   if (identity == nullptr || absl::StartsWith(target, "unix:"))
     return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
   // A replica that says it is about to stop gets no new calls.
   arguments.SetServiceConfigJSON(
       R"({"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}})");
   return grpc::CreateCustomChannel(target, identity->Client(), arguments);
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity) {
+  return MakeChannel(target, identity, ChannelSettings());
+}
+
+std::shared_ptr<grpc::Channel> MakeWatchfulChannel(const std::string& target, const MeshIdentity* identity) {
+  grpc::ChannelArguments arguments = ChannelSettings();
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 2'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2'000);
+  return MakeChannel(target, identity, std::move(arguments));
 }
 
 }  // namespace switchyard

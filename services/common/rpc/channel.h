@@ -19,6 +19,10 @@ grpc::ChannelArguments ChannelSettings();
 /// @param identity for mutual TLS; nullptr: in the clear. A Unix socket is always in the clear.
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity = nullptr);
 
+/// The same for calls whose holder has to know soon, within 4 s, that the other side is gone, although nothing is said for
+/// minutes: leases.
+std::shared_ptr<grpc::Channel> MakeWatchfulChannel(const std::string& target, const MeshIdentity* identity = nullptr);
+
 /// Called by everything that makes a server or a channel. gRPC's callback threads come with the first of those and are
 /// joined with the last one, which may go on one of these very threads: gRPC 1.51 does not survive that. A server that
 /// serves nothing and is never taken down keeps them as long as the process.
