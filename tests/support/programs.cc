@@ -9,7 +9,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "grpcpp/client_context.h"
 #include "services/common/rpc/channel.h"
 #include "services/common/status/grpc_status.h"
@@ -34,23 +33,18 @@ std::string PlatformProgram(const std::string& platform) {
   return absl::StrCat("services/", platform, "/switchyard-", platform);
 }
 
-Programs::Programs(const SimulatedPlatforms& platforms, Variables more, OwnVariables own, int sessions)
+Programs::Programs(const SimulatedPlatforms& platforms, Variables more, OwnVariables own)
     : state_(ShortDirectory()), variables_(std::move(more)), own_(std::move(own)) {
   for (const auto& [name, value] : RelayVariables(platforms, state_)) variables_.emplace(name, value);
   signing_ = Start("services/signing/switchyard-signing");
   signing_port_ = signing_->PortAfter("serving gRPC on 127.0.0.1:");
   variables_["SWITCHYARD_SIGNING__TARGET"] = absl::StrCat("127.0.0.1:", signing_port_);
-  for (int i = 0; i < sessions; ++i) sessions_.push_back(Start("services/session/switchyard-session"));
+  session_ = Start("services/session/switchyard-session");
   if (variables_.count("SWITCHYARD_SESSION__LISTEN") > 0) {
-    std::vector<std::string> targets;
-    for (auto& session : sessions_) {
-      session_port_ = session->PortAfter("serving gRPC on 127.0.0.1:");
-      targets.push_back(absl::StrCat("127.0.0.1:", session_port_));
-    }
-    variables_["SWITCHYARD_SESSION__TARGET"] =
-        targets.size() == 1 ? targets.front() : absl::StrCat("ipv4:", absl::StrJoin(targets, ","));
+    session_port_ = session_->PortAfter("serving gRPC on 127.0.0.1:");
+    variables_["SWITCHYARD_SESSION__TARGET"] = absl::StrCat("127.0.0.1:", session_port_);
   } else {
-    EXPECT_TRUE(session().WaitForOutput("serving gRPC on unix:"));
+    EXPECT_TRUE(session_->WaitForOutput("serving gRPC on unix:"));
   }
   for (const char* platform : kPlatformNames) providers_[platform] = Start(PlatformProgram(platform));
   for (const char* platform : kPlatformNames) {
@@ -65,7 +59,7 @@ Programs::Programs(const SimulatedPlatforms& platforms, Variables more, OwnVaria
 Programs::~Programs() {
   edge_.reset();
   providers_.clear();
-  sessions_.clear();
+  session_.reset();
   signing_.reset();
   std::filesystem::remove_all(state_);
 }

@@ -24,8 +24,7 @@ class Programs {
  public:
   /// Variables of one program alone, by its path.
   using OwnVariables = std::function<Variables(const std::string& program)>;
-  /// @param sessions replicas of the session service; several share SWITCHYARD_SESSION__STORE
-  explicit Programs(const SimulatedPlatforms& platforms, Variables more = {}, OwnVariables own = {}, int sessions = 1);
+  explicit Programs(const SimulatedPlatforms& platforms, Variables more = {}, OwnVariables own = {});
   ~Programs();
 
   int port() const { return port_; }
@@ -35,7 +34,6 @@ class Programs {
   /// Where session serves; 0 on its Unix socket, unless SWITCHYARD_SESSION__LISTEN says otherwise.
   int session_port() const { return session_port_; }
   Process& edge() { return *edge_; }
-  Process& session(int replica = 0) { return *sessions_[replica]; }
   /// A further edge before the same providers.
   std::unique_ptr<Process> Edge(const Variables& more);
 
@@ -45,8 +43,7 @@ class Programs {
   std::string state_;
   Variables variables_;
   OwnVariables own_;
-  std::unique_ptr<Process> signing_, edge_;
-  std::vector<std::unique_ptr<Process>> sessions_;
+  std::unique_ptr<Process> session_, signing_, edge_;
   std::map<std::string, std::unique_ptr<Process>> providers_;
   std::map<std::string, int> provider_ports_;
   int port_ = 0, signing_port_ = 0, session_port_ = 0;
