@@ -43,11 +43,18 @@ void KeepCallbackThreads() {
 
 namespace {
 
+constexpr absl::string_view kAddressList = "ipv4:";
+
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity,
                                            grpc::ChannelArguments arguments) {
   KeepCallbackThreads();
   if (identity == nullptr || absl::StartsWith(target, "unix:"))
     return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  // gRPC would look for the whole list in the certificate.
+  if (absl::StartsWith(target, kAddressList) && absl::StrContains(target, ',')) {
+    const std::string first = target.substr(kAddressList.size(), target.find(',') - kAddressList.size());
+    arguments.SetSslTargetNameOverride(first.substr(0, first.rfind(':')));
+  }
   // A replica that says it is about to stop gets no new calls.
   arguments.SetServiceConfigJSON(
       R"({"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}})");

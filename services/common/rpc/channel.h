@@ -15,7 +15,8 @@ namespace switchyard {
 grpc::ChannelArguments ChannelSettings();
 
 /// A channel to a loopback address or Unix socket ("127.0.0.1:8021", "unix:/run/x.sock") or, with an identity, to
-/// anywhere ("dns:///switchyard-session:8012"): calls go round all the addresses of the name. Connects lazily.
+/// anywhere ("dns:///switchyard-session:8012"): calls go round all the addresses of the name. Without a name, a list
+/// ("ipv4:10.0.0.1:8012,10.0.0.2:8012") does, where all the certificates are good for the first address. Connects lazily.
 /// @param identity for mutual TLS; nullptr: in the clear. A Unix socket is always in the clear.
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity = nullptr);
 
