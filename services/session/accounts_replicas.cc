@@ -263,7 +263,10 @@ void Accounts::OnAccount(const StoredAccount& stored) {
   const bool another_login = stored.fingerprint != account.fingerprint;
   if (!another_login && stored.token_version <= account.token_version) return;
   LogInfo("account_changed", {{"account", stored.label}, {"by", "another replica"}, {"another_login", another_login}});
+  const AccountHealth health = account.health;
   Absorb(stored, account);
+  // Of the same login, the state comes in by itself; what this replica knows of it may be newer.
+  if (!another_login) account.health = health;
   if (!account.token.empty()) TellToken(stored.label, account);
   TellExchanged(stored.label);
   PollLocked(account.pool);

@@ -110,6 +110,23 @@ TEST_F(ConfigTest, WithCertificatesGrpcMayLeaveTheMachine) {
   EXPECT_FALSE(Load("session:\n  listen: nowhere\n" + certificates).ok());
 }
 
+TEST_F(ConfigTest, TheStoreIsAFileOrEtcd) {
+  for (const char* good : {"/var/lib/session.db", "session.db", "etcd://a:2379",
+                           "etcd://10.0.0.1:2379,b:2379/prefix/two", "etcds://a:1/x"}) {
+    const auto config = Load(absl::StrCat("session:\n  store: \"", good, "\"\n"));
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->StorePath(), good);
+    EXPECT_TRUE(absl::StrContains(RedactedConfig(*config), good));
+  }
+  for (const char* bad : {"etcd://", "etcd://a", "etcd://a:0", "etcd://a:2379,", "etcd://user@a:2379",
+                          "etcd://a:2379/x/", "http://a:2379", "etcd://a:2379//x"}) {
+    const auto config = Load(absl::StrCat("session:\n  store: \"", bad, "\"\n"));
+    EXPECT_TRUE(absl::StrContains(config.status().message(), "config.yaml:2: session.store: must be")) << bad;
+  }
+  EXPECT_TRUE(Load("session:\n  etcd_ca: a\n  etcd_certificate: b\n  etcd_key: c\n").ok());
+  EXPECT_TRUE(absl::StrContains(Load("session:\n  etcd_key: c\n").status().message(), "needs etcd_certificate"));
+}
+
 TEST_F(ConfigTest, AccountsAreTakenVerbatim) {
   const auto config = Load("",
                            "\xEF\xBB\xBF# comment\r\nDEEPSEEK_TOKEN=a=b$HOME#c\r\n\r\nDEEPSEEK_TOKEN_2=\"quoted "
