@@ -506,11 +506,11 @@ class EtcdStore final : public Store {
       if (observer_ != nullptr) observer_->OnUse(label, Elsewhere(label), ended);
     }
     for (const std::string& label : news.exchanges) {
-      const bool in_doubt = journal_.count(label) > 0 && locks_.count(label) == 0;
-      const bool changed = in_doubt ? in_doubt_.insert(label).second : in_doubt_.erase(label) > 0;
-      // While the lock is held, the doubt that was there before is its holder's to settle.
-      if (changed && observer_ != nullptr && (in_doubt || journal_.count(label) == 0))
-        observer_->OnInDoubt(label, in_doubt);
+      // A doubt stays until the journal's entry goes, also while another exchange is under way.
+      const bool open = journal_.count(label) > 0;
+      if (open && locks_.count(label) > 0) continue;
+      const bool changed = open ? in_doubt_.insert(label).second : in_doubt_.erase(label) > 0;
+      if (changed && observer_ != nullptr) observer_->OnInDoubt(label, open);
     }
     for (const std::string& label : news.unlocked) {
       if (observer_ != nullptr) observer_->OnExchangeOver(label);

@@ -519,8 +519,7 @@ TEST_F(ReplicasTest, WithoutAKeyOrWithAnotherItDoesNotStart) {
   EXPECT_EQ(without.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(without.status().message().find("store_key"), std::string::npos);
   config_.session.store_key = Secret(std::string(64, 'b'));
-  EXPECT_EQ(SessionHost::Start(config_, runtime, *http_, signing_).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(SessionHost::Start(config_, runtime, *http_, signing_).status().code(), absl::StatusCode::kInvalidArgument);
   runtime.Stop();
 }
 

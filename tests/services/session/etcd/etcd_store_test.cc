@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <future>
 #include <map>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "tests/support/etcd.h"
+#include "tests/support/gate.h"
 #include "tests/support/process.h"
 
 namespace switchyard {
@@ -79,9 +81,13 @@ class EtcdStoreTest : public ::testing::Test {
   EtcdStoreTest() {
     static int count = 0;
     prefix_ = absl::StrCat("/store-", ++count);
+    const std::string& endpoint = etcd_->endpoints().front();
+    gate_ = std::make_unique<Gate>(std::atoi(endpoint.c_str() + endpoint.rfind(':') + 1));
     for (int i = 0; i < 2; ++i) {
       EtcdStoreOptions options;
       options.etcd.endpoints = etcd_->endpoints();
+      // The second one can be cut off.
+      if (i == 1) options.etcd.endpoints = {absl::StrCat("127.0.0.1:", gate_->port())};
       options.prefix = prefix_;
       options.life = absl::Seconds(3);
       auto store = OpenEtcdStore(options, Secret(std::string(64, 'a')));
@@ -140,6 +146,7 @@ class EtcdStoreTest : public ::testing::Test {
 
   static inline std::unique_ptr<EtcdCluster> etcd_;
   std::string prefix_;
+  std::unique_ptr<Gate> gate_;
   Told told_[2];
   std::unique_ptr<Store> stores_[2];
 };
@@ -254,13 +261,36 @@ TEST_F(EtcdStoreTest, TheIdentityIsMadeOnceAndTheNewestLoginIsInForce) {
 TEST_F(EtcdStoreTest, WhatHappenedBehindACompactionIsReadAgain) {
   const auto slot = Claim(0);
   ASSERT_TRUE(slot.ok()) << slot.status();
-  ASSERT_TRUE(Hears(1, [](Told& told) { return told.elsewhere["kimi"] == 1; }));
-  etcd_->Kill(0);
-  etcd_->Start(0);
-  etcd_->WaitReady(0);
+  ASSERT_EQ(Write(0, Store::PutConversation{{"kimi", "ref", 1000, 0, *slot}}), absl::OkStatus());
+  ASSERT_TRUE(Hears(1, [](Told& told) { return told.elsewhere["kimi"] == 1 && told.conversations.count("ref") > 0; }));
+  gate_->Shut();
   stores_[0]->GiveBack("kimi", *slot);
+  ASSERT_EQ(Write(0, Store::DropConversation{"kimi", "ref"}), absl::OkStatus());
   ASSERT_EQ(Write(0, Store::PutState{"kimi", 5, 0}), absl::OkStatus());
-  EXPECT_TRUE(Hears(1, [](Told& told) { return told.states["kimi"] == 5 && told.elsewhere["kimi"] == 0; }));
+  ASSERT_EQ(Write(0, Store::PutState{"deepseek", 5, 0}), absl::OkStatus());
+  // All but the newest revision.
+  const std::string status = etcd_->Control("get --write-out=json " + prefix_ + "/states/deepseek");
+  const size_t at = status.find("\"mod_revision\":");
+  ASSERT_NE(at, std::string::npos) << status;
+  etcd_->Control(absl::StrCat("compact ", std::atoi(status.c_str() + at + 15)));
+  EXPECT_EQ(told_[1].states.count("kimi"), 0u) << "the gate is not shut";
+  gate_->Open();
+  EXPECT_TRUE(Hears(1, [&](Told& told) {
+    return told.states["kimi"] == 5 && told.elsewhere["kimi"] == 0 && told.ended.count(*slot) > 0 &&
+           told.conversations.count("ref") == 0;
+  }));
+}
+
+TEST_F(EtcdStoreTest, AReplicaThatIsCutOffSaysSoAndClaimsNothing) {
+  const auto slot = Claim(1);
+  ASSERT_TRUE(slot.ok()) << slot.status();
+  gate_->Shut();
+  EXPECT_TRUE(Hears(1, [](Told& told) { return !told.contact; }));
+  EXPECT_EQ(Claim(1, 2).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Adopt(0, *slot), absl::OkStatus()) << "its holder could not go on elsewhere";
+  gate_->Open();
+  EXPECT_TRUE(Hears(1, [&](Told& told) { return told.contact && told.lost.count(*slot) > 0; }));
+  EXPECT_EQ(Claim(1).status().code(), absl::StatusCode::kAborted);
 }
 
 }  // namespace
