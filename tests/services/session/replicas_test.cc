@@ -1,6 +1,7 @@
 // Two replicas of the session service, and a client that goes round them, over a real etcd.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <future>
@@ -26,6 +27,7 @@
 #include "services/session/client/session_client.h"
 #include "services/session/session_host.h"
 #include "tests/support/etcd.h"
+#include "tests/support/gate.h"
 #include "tests/support/process.h"
 
 namespace switchyard {
@@ -93,7 +95,8 @@ class Plain final : public Refresher {
 
 class Replica {
  public:
-  Replica(Config config, Platform& platform, HttpClient& http, SigningClient& signing) {
+  Replica(Config config, Platform& platform, HttpClient& http, SigningClient& signing,
+          const std::string& listen = "127.0.0.1:0") {
     runtime_ = std::make_unique<Runtime>(Runtime::Options{.threads = 2});
     auto host = SessionHost::Start(
         config, *runtime_, http, signing,
@@ -107,7 +110,7 @@ class Replica {
     EXPECT_TRUE(host.ok()) << host.status();
     if (!host.ok()) return;
     host_ = *std::move(host);
-    auto server = ServerHost::Start({.listen = "127.0.0.1:0"}, {&host_->service()});
+    auto server = ServerHost::Start({.listen = listen}, {&host_->service()});
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -343,6 +346,80 @@ TEST_F(ReplicasTest, AReplicaThatStopsHandsItsLeasesOver) {
     co_await (*lease)->Release();
   });
   EXPECT_TRUE(Borrow(both).get().ok()) << "who asks the one that stops is served by the other";
+}
+
+TEST_F(ReplicasTest, AReplicaThatIsCutOffFromTheStoreLetsItsHoldersGoOnElsewhere) {
+  config_.providers["deepseek"].max_in_flight_per_account = 2;
+  etcd_ = std::make_unique<EtcdCluster>();
+  const std::string& endpoint = etcd_->endpoints().front();
+  Gate gate(std::atoi(endpoint.c_str() + endpoint.rfind(':') + 1));
+  config_.session.store = absl::StrCat("etcd://127.0.0.1:", gate.port(), "/test");
+  Add();
+  config_.session.store = etcd_->Url("test");
+  Add();
+  SessionClient& first = Client(0);
+  SessionClient& both = Client();
+  Run([&](Scope& scope) -> asio::awaitable<void> {
+    std::vector<Handle> leases;
+    while (replicas_[0]->service().held() == 0 && leases.size() < 2) {
+      auto lease = co_await Take(scope, both);
+      EXPECT_TRUE(lease.ok()) << lease.status();
+      if (!lease.ok()) co_return;
+      leases.push_back(*std::move(lease));
+    }
+    EXPECT_EQ(replicas_[0]->service().held(), 1) << "round_robin went to one of them twice";
+    bool lost = false;
+    for (auto& lease : leases) lease->OnLost([&lost](const absl::Status&) { lost = true; });
+    gate.Shut();
+    const int all = static_cast<int>(leases.size());
+    while (replicas_[1]->service().held() < all && !scope.ended()) co_await Sleep(scope, absl::Milliseconds(10));
+    EXPECT_FALSE(scope.ended()) << "its holders were not told";
+    EXPECT_FALSE(lost);
+    auto refused = co_await Take(scope, first);
+    EXPECT_EQ(DetailOf(refused.status()).cause(), "session_moved") << refused.status();
+    gate.Open();
+    while (replicas_[0]->service().held() > 0 && !scope.ended()) co_await Sleep(scope, absl::Milliseconds(10));
+    for (auto& lease : leases) co_await lease->Release();
+    EXPECT_FALSE(lost);
+  });
+  EXPECT_TRUE(Eventually([&] { return Borrow(first).get().ok(); }));
+}
+
+TEST_F(ReplicasTest, OverSqliteALeaseOutlivesARestartOfItsService) {
+  const std::string directory = FreshDirectory();
+  const std::string listen = absl::StrCat("unix:", directory, "/s");
+  config_.session.store = directory + "/session.db";
+  const auto start = [&] {
+    replicas_.push_back(std::make_unique<Replica>(config_, platform_, *http_, signing_, listen));
+  };
+  start();
+  SessionClient client(MakeChannel(listen));
+  Run([&](Scope& scope) -> asio::awaitable<void> {
+    auto lease = co_await Take(scope, client);
+    EXPECT_TRUE(lease.ok()) << lease.status();
+    if (!lease.ok()) co_return;
+    bool lost = false;
+    (*lease)->OnLost([&lost](const absl::Status&) { lost = true; });
+    const absl::Status recorded = co_await (*lease)->RecordConversation(scope, "before");
+    EXPECT_TRUE(recorded.ok()) << recorded;
+    replicas_.clear();
+    co_await Sleep(scope, absl::Milliseconds(300));
+    start();
+    const absl::Status again = co_await (*lease)->RecordConversation(scope, "after");
+    EXPECT_TRUE(again.ok()) << again;
+    auto listed = co_await client.ListAccounts(scope, CallContext(), "deepseek");
+    EXPECT_TRUE(listed.ok()) << listed.status();
+    if (listed.ok()) {
+      EXPECT_EQ(listed->accounts(0).in_flight(), 1);
+      EXPECT_EQ(listed->accounts(0).pending_conversations(), 0) << "what is in use would be deleted";
+    }
+    EXPECT_FALSE(lost);
+    (*lease)->ConversationDeleted("before");
+    co_await (*lease)->Release();
+    listed = co_await client.ListAccounts(scope, CallContext(), "deepseek");
+    EXPECT_TRUE(listed.ok() && listed->accounts(0).pending_conversations() == 1) << listed.status();
+  });
+  replicas_.clear();
 }
 
 TEST_F(ReplicasTest, AHolderThatVanishesBlocksItsAccountForAWhileOnly) {
