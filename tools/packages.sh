@@ -2,11 +2,14 @@
 
 readonly BUILD_PACKAGES=(
   bazel-bootstrap bazel-platforms bazel-rules-cc bazel-rules-java bazel-rules-proto bazel-skylib
-  ca-certificates curl etcd-client etcd-server g++
+  ca-certificates curl g++
   libabsl-dev libboost-json1.81-dev libboost-url1.81-dev libboost1.81-dev
   libgmock-dev libgrpc++-dev libgtest-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev libvalijson-dev
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
+
+# What the tests alone need. Not for run: etcd-server starts a daemon of its own where it is installed.
+readonly TEST_PACKAGES=(etcd-client etcd-server)
 
 # say TEXT: a line for the person who waits.
 say() { printf '\n== %s\n' "$*"; }
