@@ -2,16 +2,16 @@
 
 readonly BUILD_PACKAGES=(
   bazel-bootstrap bazel-platforms bazel-rules-cc bazel-rules-java bazel-rules-proto bazel-skylib
-  ca-certificates curl etcd-client etcd-server g++
+  ca-certificates curl g++
   libabsl-dev libboost-json1.81-dev libboost-url1.81-dev libboost1.81-dev
   libgmock-dev libgrpc++-dev libgtest-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev libvalijson-dev
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 
 # What the tests need besides: the validator of deploy/k8s, certificates, the container's file tree; and promtool, which checks
-# metrics and alert rules and comes with Prometheus. (Where systemd runs, that starts a server on port 9090, too; a relay that
-# finds its admin port taken says so and goes on without.)
-readonly TEST_PACKAGES=(etcd-server iproute2 openssl prometheus python3 python3-jsonschema python3-yaml util-linux)
+# metrics and alert rules and comes with Prometheus. Not for run: where systemd runs, etcd
+# and Prometheus start servers of their own. (A relay that finds its admin port taken says so and goes on without.)
+readonly TEST_PACKAGES=(etcd-client etcd-server iproute2 openssl prometheus python3 python3-jsonschema python3-yaml util-linux)
 
 # What the programs need to run: all of the container's image. Complete, for nothing is added to it by dependency.
 readonly RUNTIME_PACKAGES=(

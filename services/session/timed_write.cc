@@ -15,7 +15,7 @@ Store::Done Timed(Store::Done done) {
     if (durable.ok()) {
       metrics.StoreWriteTime().Observe(
           absl::ToDoubleSeconds(absl::FromChrono(std::chrono::steady_clock::now() - start)));
-    } else {
+    } else if (!absl::IsAborted(durable)) {  // that another replica was first is no failure
       metrics.StoreWriteFailures().Increment();
     }
     if (done) done(std::move(durable));

@@ -18,6 +18,7 @@
 #include "services/common/async/task_group.h"
 #include "services/common/log/log.h"
 #include "services/session/seal.h"
+#include "services/session/timed_write.h"
 #include "switchyard/session/store/v1/records.pb.h"
 #include "switchyard/session/v1/session.pb.h"
 
@@ -123,7 +124,7 @@ class EtcdStore final : public Store {
   void Write(Change change, Done done) override {
     std::string label = std::visit([](const auto& one) { return LabelOf(one); }, change);
     asio::post(executor_,
-               [this, label = std::move(label), change = std::move(change), done = std::move(done)]() mutable {
+               [this, label = std::move(label), change = std::move(change), done = Timed(std::move(done))]() mutable {
                  if (label.empty()) return tasks_.Spawn(executor_, AfterAll(std::move(done)));
                  if (std::holds_alternative<PutState>(change)) ++states_under_way_[label];
                  Queue(label, ChangeItem{std::move(change), std::move(done)});

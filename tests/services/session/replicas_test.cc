@@ -386,7 +386,9 @@ TEST_F(ReplicasTest, AReplicaThatIsCutOffFromTheStoreLetsItsHoldersGoOnElsewhere
 }
 
 TEST_F(ReplicasTest, OverSqliteALeaseOutlivesARestartOfItsService) {
-  const std::string directory = FreshDirectory();
+  // The path of a Unix socket has about a hundred characters at most.
+  std::string directory = "/tmp/switchyard-XXXXXX";
+  ASSERT_NE(mkdtemp(directory.data()), nullptr);
   const std::string listen = absl::StrCat("unix:", directory, "/s");
   config_.session.store = directory + "/session.db";
   const auto start = [&] {
@@ -420,6 +422,7 @@ TEST_F(ReplicasTest, OverSqliteALeaseOutlivesARestartOfItsService) {
     EXPECT_TRUE(listed.ok() && listed->accounts(0).pending_conversations() == 1) << listed.status();
   });
   replicas_.clear();
+  std::filesystem::remove_all(directory);
 }
 
 TEST_F(ReplicasTest, AHolderThatVanishesBlocksItsAccountForAWhileOnly) {

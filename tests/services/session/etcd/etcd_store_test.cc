@@ -221,8 +221,17 @@ TEST_F(EtcdStoreTest, ATokenThatCameTooLateIsKeptWhereNobodyHasABetterOne) {
 }
 
 TEST_F(EtcdStoreTest, OfTwoStatesThatMeetTheGraverStays) {
+  ASSERT_EQ(Write(0, Store::PutState{"kimi", 1, 0}), absl::OkStatus());
+  ASSERT_TRUE(Hears(1, [](Told& told) { return told.states["kimi"] == 1; }));
+  gate_->Shut();
+  std::promise<absl::Status> cooled;
+  // What is on its way when the other writes.
+  stores_[1]->Write(Store::PutState{"kimi", 2, 5'000'000'000'000},
+                    [&](absl::Status status) { cooled.set_value(std::move(status)); });
+  ASSERT_TRUE(stores_[1]->Accounts().ok());  // on the store's thread, after the write has begun
   ASSERT_EQ(Write(0, Store::PutState{"kimi", 5, 0}), absl::OkStatus());  // banned
-  // The other has not heard yet, or has; either way a cool-down does not undo it where it is written unseen.
+  gate_->Open();
+  EXPECT_EQ(cooled.get_future().get().code(), absl::StatusCode::kAborted);
   EXPECT_TRUE(Hears(1, [](Told& told) { return told.states["kimi"] == 5; }));
   ASSERT_EQ(Write(1, Store::PutState{"kimi", 1, 0}), absl::OkStatus()) << "a check that found it well";
   EXPECT_TRUE(Hears(0, [](Told& told) { return told.states["kimi"] == 1; }));
