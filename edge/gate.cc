@@ -28,6 +28,11 @@ bool IsJson(const HttpHeaders& headers) {
   return media == "application/json" || (absl::StartsWith(media, "application/") && absl::EndsWith(media, "+json"));
 }
 
+bool IsEncoded(const HttpHeaders& headers) {
+  const absl::string_view coding = absl::StripAsciiWhitespace(headers.Get("content-encoding"));
+  return !coding.empty() && !absl::EqualsIgnoreCase(coding, "identity");
+}
+
 }  // namespace
 
 // A browser sends no API key by itself, so where one is needed a page of any origin may ask. Where none is, only pages
@@ -88,6 +93,11 @@ Admission Gate::Look(const HttpServerRequest& request, absl::string_view method)
   if (method == "POST" && !IsJson(request.headers)) {
     admission.http_status = kUnsupportedMediaType;
     admission.message = "The request body must be JSON: send Content-Type: application/json.";
+  } else if (method == "POST" && IsEncoded(request.headers)) {
+    // Source: RFC 9110, sections 15.5.16 and 12.5.3, for what to answer and the header that says what is taken.
+    admission.http_status = kUnsupportedMediaType;
+    headers.Add("Accept-Encoding", "identity");
+    admission.message = "The request body must not be compressed: leave out Content-Encoding.";
   }
   return admission;
 }

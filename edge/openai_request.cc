@@ -37,7 +37,6 @@ constexpr size_t kMostMessages = 4096;
 constexpr size_t kMostParts = 1024;
 constexpr size_t kMostCalls = 128;
 constexpr size_t kMostTools = 128;
-constexpr size_t kMostStops = 4;
 constexpr size_t kMostMetadata = 16;
 constexpr int64_t kMetadataKey = 64;
 constexpr int64_t kMetadataValue = 512;
@@ -270,33 +269,6 @@ void ReadMessages(Fields& fields, ChatRequest& request, Reading& reading) {
 }
 
 // ---- options
-
-void ReadSampling(Fields& fields, ChatRequest& request) {
-  auto& sampling = *request.mutable_sampling();
-  if (auto value = fields.Double("temperature")) sampling.set_temperature(*value);
-  if (auto value = fields.Double("top_p")) sampling.set_top_p(*value);
-  if (auto value = fields.Double("presence_penalty")) sampling.set_presence_penalty(*value);
-  if (auto value = fields.Double("frequency_penalty")) sampling.set_frequency_penalty(*value);
-  if (auto value = fields.Int("seed")) sampling.set_seed(*value);
-  if (auto value = fields.Int("top_k")) sampling.set_top_k(*value);
-}
-
-void ReadStop(Fields& fields, ChatRequest& request) {
-  const json::value* stop = fields.Raw("stop");
-  if (stop == nullptr) return;
-  if (stop->is_string()) {
-    if (!stop->get_string().empty()) request.add_stop(std::string(ToAbsl(stop->get_string())));
-    return;
-  }
-  const json::array* list = fields.List("stop", "a string or a list of strings", kMostStops);
-  if (list == nullptr) return;
-  for (size_t i = 0; i < list->size(); ++i) {
-    const json::value& one = (*list)[i];
-    if (!one.is_string())
-      return fields.Fault(absl::StrCat("stop[", i, "]"), absl::StrCat("must be a string, not ", KindName(one)));
-    request.add_stop(std::string(ToAbsl(one.get_string())));
-  }
-}
 
 void ReadLimits(Fields& fields, ChatRequest& request) {
   constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();

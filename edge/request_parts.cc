@@ -15,6 +15,9 @@ using chat::v1::ReasoningFormat;
 
 namespace {
 
+// Source: OpenAI API reference, "Create chat completion", stop.
+constexpr size_t kMostStops = 4;
+
 constexpr int64_t kAccountLength = 256;
 
 constexpr std::array kFormats = {
@@ -39,6 +42,33 @@ void ReadRelayFields(Fields& fields, ChatRequest& request) {
     request.mutable_credential()->mutable_pool()->set_account(*std::move(account));
   if (auto history = fields.OneOf("history", kHistories)) request.set_history(*history);
   if (auto ignore = fields.Bool("ignore_unsupported")) request.set_ignore_unsupported(*ignore);
+}
+
+void ReadSampling(Fields& fields, ChatRequest& request) {
+  auto& sampling = *request.mutable_sampling();
+  if (auto value = fields.Double("temperature")) sampling.set_temperature(*value);
+  if (auto value = fields.Double("top_p")) sampling.set_top_p(*value);
+  if (auto value = fields.Double("presence_penalty")) sampling.set_presence_penalty(*value);
+  if (auto value = fields.Double("frequency_penalty")) sampling.set_frequency_penalty(*value);
+  if (auto value = fields.Int("seed")) sampling.set_seed(*value);
+  if (auto value = fields.Int("top_k")) sampling.set_top_k(*value);
+}
+
+void ReadStop(Fields& fields, ChatRequest& request) {
+  const json::value* stop = fields.Raw("stop");
+  if (stop == nullptr) return;
+  if (stop->is_string()) {
+    if (!stop->get_string().empty()) request.add_stop(std::string(ToAbsl(stop->get_string())));
+    return;
+  }
+  const json::array* list = fields.List("stop", "a string or a list of strings", kMostStops);
+  if (list == nullptr) return;
+  for (size_t i = 0; i < list->size(); ++i) {
+    const json::value& one = (*list)[i];
+    if (!one.is_string())
+      return fields.Fault(absl::StrCat("stop[", i, "]"), absl::StrCat("must be a string, not ", KindName(one)));
+    request.add_stop(std::string(ToAbsl(one.get_string())));
+  }
 }
 
 std::string ReadObject(Fields& fields, absl::string_view key) {

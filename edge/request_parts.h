@@ -27,6 +27,12 @@ inline constexpr std::array kReasoningEfforts = {
 /// `keep_conversation`, `account`, `history`, `ignore_unsupported`.
 void ReadRelayFields(Fields& fields, chat::v1::ChatRequest& request);
 
+/// OpenAI's `temperature`, `top_p`, penalties, `seed`, and `top_k`, which some clients add.
+void ReadSampling(Fields& fields, chat::v1::ChatRequest& request);
+
+/// OpenAI's `stop`: a string or at most four of them.
+void ReadStop(Fields& fields, chat::v1::ChatRequest& request);
+
 /// A member that is an object, as JSON text; "" if absent.
 std::string ReadObject(Fields& fields, absl::string_view key);
 

@@ -40,30 +40,6 @@ std::vector<std::string> ReadPrompts(Fields& fields) {
   return prompts;
 }
 
-void ReadStop(Fields& fields, ChatRequest& request) {
-  constexpr absl::string_view kExpected = "a string or a list of strings";
-  const json::value* stop = fields.Raw("stop");
-  if (stop == nullptr) return;
-  if (stop->is_string()) {
-    request.add_stop(std::string(ToAbsl(stop->get_string())));
-    return;
-  }
-  if (!stop->is_array()) return fields.Wrong("stop", kExpected);
-  for (const json::value& one : stop->get_array()) {
-    if (!one.is_string()) return fields.Wrong("stop", kExpected);
-    request.add_stop(std::string(ToAbsl(one.get_string())));
-  }
-}
-
-void ReadSampling(Fields& fields, ChatRequest& request) {
-  auto& sampling = *request.mutable_sampling();
-  if (auto value = fields.Double("temperature")) sampling.set_temperature(*value);
-  if (auto value = fields.Double("top_p")) sampling.set_top_p(*value);
-  if (auto value = fields.Double("presence_penalty")) sampling.set_presence_penalty(*value);
-  if (auto value = fields.Double("frequency_penalty")) sampling.set_frequency_penalty(*value);
-  if (auto value = fields.Int("seed")) sampling.set_seed(*value);
-}
-
 void ReadUnsupported(Fields& fields, ChatRequest& request, int64_t n) {
   if (!fields.String("suffix").value_or("").empty())
     AddUnsupported(request, "suffix", "no platform fills in a gap before given text");

@@ -89,6 +89,10 @@ TEST_F(GateTest, PathMethodAndType) {
     EXPECT_TRUE(Look("POST", kChat, {{"Host", "localhost"}, {"Content-Type", type}}).admitted()) << type;
   for (const char* type : {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=json"})
     EXPECT_EQ(Look("POST", kChat, {{"Host", "localhost"}, {"Content-Type", type}}).http_status, 415) << type;
+  const Admission packed = Look("POST", kChat, {{"Host", "localhost"}, {"Content-Encoding", "gzip"}});
+  EXPECT_EQ(packed.http_status, 415);
+  EXPECT_EQ(packed.headers.Get("accept-encoding"), "identity");
+  EXPECT_TRUE(Look("POST", kChat, {{"Host", "localhost"}, {"Content-Encoding", "identity"}}).admitted());
 }
 
 TEST_F(GateTest, TheKeyHeaderOfAnthropicsApi) {

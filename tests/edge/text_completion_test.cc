@@ -86,7 +86,7 @@ TEST(ParseTextCompletion, FaultsNameTheirField) {
            Row{R"("prompt":"p","n":2,"keep_conversation":true)", "n"},
            Row{R"("prompt":["p","q"],"conversation_id":"c")", "prompt"},
            Row{R"("prompt":"p","max_tokens":0)", "max_tokens"},
-           Row{R"("prompt":"p","stop":[1])", "stop"},
+           Row{R"("prompt":"p","stop":[1])", "stop[0]"},
            Row{R"("prompt":"p","stream_options":{})", "stream_options"},
            Row{R"("prompt":"p","echo":"yes")", "echo"},
        }) {

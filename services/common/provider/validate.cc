@@ -17,7 +17,7 @@ using chat::v1::ContentPart;
 using chat::v1::Message;
 using chat::v1::Role;
 
-constexpr int kMaxStops = 4;
+constexpr int kMaxStops = 64;
 constexpr size_t kMaxStopBytes = 512;
 constexpr int kMaxMetadata = 16;
 
@@ -76,18 +76,17 @@ absl::Status ValidateMessage(const Message& message, int index, const ModelEntry
 
 absl::Status ValidateMessages(const ChatRequest& request, const ModelEntry& model) {
   if (request.messages_size() == 0) return Invalid("messages", "must hold at least one message");
-  bool has_user_text = false;
+  bool has_content = false;
   for (int i = 0; i < request.messages_size(); ++i) {
     const Message& message = request.messages(i);
     if (auto status = ValidateMessage(message, i, model); !status.ok()) return status;
-    // In a conversation that goes on, a tool's result is something to answer.
-    has_user_text |= message.role() == Role::ROLE_TOOL && !request.conversation_id().empty();
-    if (message.role() != Role::ROLE_USER) continue;
-    has_user_text |= std::any_of(message.parts().begin(), message.parts().end(), [](const ContentPart& part) {
-      return part.has_image() || part.has_file() || !CleanText(part.text()).empty();
-    });
+    // An empty result of a tool says something, too.
+    has_content |= message.role() == Role::ROLE_TOOL || message.tool_calls_size() > 0 ||
+                   std::any_of(message.parts().begin(), message.parts().end(), [](const ContentPart& part) {
+                     return part.has_image() || part.has_file() || !CleanText(part.text()).empty();
+                   });
   }
-  if (!has_user_text) return Invalid("messages", "must hold at least one message of the user with some content");
+  if (!has_content) return Invalid("messages", "must hold at least one message with some content");
   return absl::OkStatus();
 }
 
@@ -101,7 +100,7 @@ absl::Status ValidateSampling(const chat::v1::SamplingOptions& sampling) {
 }
 
 absl::Status ValidateStops(const ChatRequest& request) {
-  if (request.stop_size() > kMaxStops) return Invalid("stop", "may hold at most 4 sequences");
+  if (request.stop_size() > kMaxStops) return Invalid("stop", absl::StrCat("may hold at most ", kMaxStops, " sequences"));
   for (int i = 0; i < request.stop_size(); ++i) {
     if (request.stop(i).empty() || request.stop(i).size() > kMaxStopBytes) {
       return Invalid(request.stop_size() == 1 ? "stop" : absl::StrCat("stop[", i, "]"), "must be 1 to 512 bytes long");

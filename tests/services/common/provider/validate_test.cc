@@ -35,10 +35,14 @@ struct Row {
   Reason reason = Reason::REASON_INVALID_REQUEST;
 };
 
+TEST(Validate, AnInstructionAloneIsSomethingToAnswer) {
+  const absl::Status status = Check([](ChatRequest& r) { r.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM); });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST(Validate, NamesTheField) {
   const std::vector<Row> rows = {
       {"messages", [](ChatRequest& r) { r.clear_messages(); }},
-      {"messages", [](ChatRequest& r) { r.mutable_messages(0)->set_role(chat::v1::ROLE_SYSTEM); }},
       {"messages", [](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->set_text(""); }},
       {"messages", [](ChatRequest& r) { r.mutable_messages(0)->mutable_parts(0)->set_text(std::string(2, '\0')); }},
       {"messages[0].role", [](ChatRequest& r) { r.mutable_messages(0)->clear_role(); }},
@@ -65,7 +69,7 @@ TEST(Validate, NamesTheField) {
       {"frequency_penalty", [](ChatRequest& r) { r.mutable_sampling()->set_frequency_penalty(-3); }},
       {"stop",
        [](ChatRequest& r) {
-         for (int i = 0; i < 5; ++i) r.add_stop("s");
+         for (int i = 0; i < 65; ++i) r.add_stop("s");
        }},
       {"stop", [](ChatRequest& r) { r.add_stop(""); }},
       {"max_completion_tokens", [](ChatRequest& r) { r.set_max_output_tokens(0); }},
