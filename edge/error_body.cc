@@ -67,15 +67,18 @@ std::string AnthropicObject(int http_status, absl::string_view message, absl::st
   return out;
 }
 
-std::string Message(const absl::Status& status) {
-  return status.message().empty() ? std::string("the relay failed without saying why") : std::string(status.message());
-}
-
 int64_t WholeSeconds(absl::Duration wait) {
   return std::max<int64_t>(1, absl::ToInt64Seconds(absl::Ceil(wait, absl::Seconds(1))));
 }
 
 }  // namespace
+
+std::string ErrorMessage(const absl::Status& status) {
+  if (status.code() == absl::StatusCode::kUnavailable && !HasDetail(status))
+    return "a service of the relay cannot be reached; ask again";
+  return status.message().empty() ? std::string("the relay failed without saying why")
+                                  : ReplaceInvalidUtf8(status.message());
+}
 
 ErrorForm ErrorFormOf(absl::string_view path) {
   constexpr absl::string_view kMessages = "/v1/messages";
@@ -87,8 +90,8 @@ std::string ErrorObject(const absl::Status& status, ErrorForm form, absl::string
   const ErrorDetail detail = DetailOf(status);
   const ReasonTraits& traits = TraitsOf(detail.reason());
   if (form == ErrorForm::kAnthropic)
-    return AnthropicObject(traits.http_status, Message(status), traits.code, request_id);
-  return OpenAiObject(Message(status), traits.type, detail.field(), traits.code);
+    return AnthropicObject(traits.http_status, ErrorMessage(status), traits.code, request_id);
+  return OpenAiObject(ErrorMessage(status), traits.type, detail.field(), traits.code);
 }
 
 ErrorAnswer MakeErrorAnswer(const absl::Status& status, ErrorForm form, absl::string_view request_id) {

@@ -25,6 +25,10 @@ struct ErrorAnswer {
   std::string body;
 };
 
+/// What a caller is told. gRPC's own words about a service that is away name addresses of the mesh, so they go no
+/// further.
+std::string ErrorMessage(const absl::Status& status);
+
 /// For an answer that has not begun. @param request_id is named by Anthropic's form alone, in the body and as a header.
 ErrorAnswer MakeErrorAnswer(const absl::Status& status, ErrorForm form = ErrorForm::kOpenAi,
                             absl::string_view request_id = "");

@@ -326,14 +326,14 @@ void ResponsesWriter::Fail(const absl::Status& status, std::string& out) {
   error_ = "{";
   Member(error_, "code", ErrorCode(traits.http_status));
   error_ += ",";
-  Member(error_, "message", ReplaceInvalidUtf8(status.message()));
+  Member(error_, "message", ErrorMessage(status));
   error_ += "}";
   if (item_open_) items_.back().status = "incomplete";
   Event("response.failed", absl::StrCat("\"response\":", ResponseJson()), out);
   std::string members;
   Member(members, "code", traits.code);
   members += ",";
-  Member(members, "message", ReplaceInvalidUtf8(status.message()));
+  Member(members, "message", ErrorMessage(status));
   members += ",";
   StringOrNull(members, "param", detail.field(), !detail.field().empty());
   // {"error":{…}} without its outer braces

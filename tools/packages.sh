@@ -8,9 +8,9 @@ readonly BUILD_PACKAGES=(
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 
-# What the tests need besides: the validator of deploy/k8s, certificates, the container's file tree; and promtool, which checks
-# metrics and alert rules and comes with Prometheus. Not for run: where systemd runs, etcd
-# and Prometheus start servers of their own. (A relay that finds its admin port taken says so and goes on without.)
+# What the tests need besides: the validator of deploy/k8s, certificates, the container's file tree, hosts in network namespaces; and
+# promtool, which checks metrics and alert rules and comes with Prometheus. Not for run: where systemd runs, etcd and Prometheus start
+# servers of their own. (A relay that finds its admin port taken says so and goes on without.)
 readonly TEST_PACKAGES=(etcd-client etcd-server iproute2 openssl prometheus python3 python3-jsonschema python3-yaml util-linux)
 
 # What the programs need to run: all of the container's image. Complete, for nothing is added to it by dependency.

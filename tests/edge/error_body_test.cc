@@ -25,6 +25,15 @@ TEST(ErrorAnswer, HasAllFourMembers) {
       json::parse(MakeErrorAnswer(absl::InternalError("")).body).at("error").at("message").as_string().empty());
 }
 
+TEST(ErrorAnswer, NamesNoAddressOfTheMesh) {
+  const absl::Status grpcs =
+      absl::UnavailableError("connections to all backends failing; last error: ipv4:10.0.0.7:8012");
+  for (const ErrorForm form : {ErrorForm::kOpenAi, ErrorForm::kAnthropic})
+    EXPECT_EQ(MakeErrorAnswer(grpcs, form).body.find("10.0.0.7"), std::string::npos);
+  EXPECT_EQ(ErrorMessage(grpcs), "a service of the relay cannot be reached; ask again");
+  EXPECT_EQ(ErrorMessage(MakeError(Reason::REASON_NO_BACKEND, "the relay is stopping")), "the relay is stopping");
+}
+
 TEST(ErrorAnswer, SaysWhenToComeBack) {
   const auto header = [](const absl::Status& status, const char* name) {
     return std::string(MakeErrorAnswer(status).headers.Get(name));

@@ -2,11 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "tests/support/relay.h"
 
 namespace switchyard {
@@ -160,6 +164,18 @@ TEST_F(LifeTest, TheWholeRequestIsBounded) {
   EXPECT_EQ(answer.error.at("code").as_string(), "deadline_exceeded");
   EXPECT_FALSE(answer.done);
   ExpectStoppedAndDeleted();
+}
+
+TEST_F(LifeTest, ACrashWouldLeaveNoCore) {
+  Relay relay(platforms_);
+  std::ifstream limits(absl::StrCat("/proc/", relay.process().pid(), "/limits"));
+  bool none = false;
+  for (std::string line; std::getline(limits, line);) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    // The soft limit, which anybody may have set, and the hard one, which cannot be raised again.
+    none = none || (absl::StartsWith(line, "Max core file size") && words[4] == "0" && words[5] == "0");
+  }
+  EXPECT_TRUE(none) << "a core holds tokens and prompts";
 }
 
 TEST_F(LifeTest, SigtermLetsAnswersFinish) {

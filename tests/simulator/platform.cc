@@ -100,6 +100,13 @@ void Journal::Record(json::value request) {
   if (requests_.size() > kKeptRequests) requests_.pop_front();
 }
 
+void Journal::Asked(const Script& script, const std::string& remote_address) {
+  const std::string tag = script.Text("tag");
+  if (tag.empty()) return;
+  absl::MutexLock lock(&mutex_);
+  peers_[tag] = remote_address;
+}
+
 int Journal::Begin(const std::string& account) {
   absl::MutexLock lock(&mutex_);
   const int now = ++running_[account];
@@ -140,9 +147,10 @@ Script Journal::Peek(const std::string& account) const {
 
 json::object Journal::State() const {
   absl::MutexLock lock(&mutex_);
-  json::object counts, refusals;
+  json::object counts, refusals, peers;
   for (const auto& [name, count] : counts_) counts[name] = count;
   for (const auto& [why, count] : refusals_) refusals[why] = count;
+  for (const auto& [tag, peer] : peers_) peers[tag] = peer;
   json::array violations(violations_.begin(), violations_.end());
   json::array completions(requests_.begin(), requests_.end());
   int64_t running = 0;
@@ -154,6 +162,7 @@ json::object Journal::State() const {
   state["refusals"] = std::move(refusals);
   state["violations"] = std::move(violations);
   state["completions"] = std::move(completions);
+  state["peers"] = std::move(peers);
   return state;
 }
 
@@ -163,6 +172,7 @@ void Journal::Reset() {
   refusals_.clear();
   violations_.clear();
   open_.clear();
+  peers_.clear();
   requests_.clear();
   planned_.clear();
 }

@@ -34,6 +34,10 @@ class Journal {
   /// The parameters of a chat request, as received; the newest 64 are kept.
   void Record(boost::json::value request);
 
+  /// Where the turn that `script` tags (`tag=`) was asked for; no effect without a tag. A later try replaces an
+  /// earlier.
+  void Asked(const Script& script, const std::string& remote_address);
+
   /// An answer of `account` is under way. @return how many there are now, this one included
   int Begin(const std::string& account);
   void End(const std::string& account);
@@ -45,7 +49,7 @@ class Journal {
   /// The plan that Take() would use, left as it is: for calls beside the turn, like a validity check.
   Script Peek(const std::string& account) const;
 
-  /// {"open_conversations", "running", "counts", "refusals", "violations", "completions"}
+  /// {"open_conversations", "running", "counts", "refusals", "violations", "completions", "peers"}
   boost::json::object State() const;
   void Reset();
 
@@ -61,6 +65,7 @@ class Journal {
   std::vector<std::string> violations_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> open_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> running_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> peers_ ABSL_GUARDED_BY(mutex_);  // by tag
   std::deque<boost::json::value> requests_ ABSL_GUARDED_BY(mutex_);
   std::deque<Planned> planned_ ABSL_GUARDED_BY(mutex_);
 };

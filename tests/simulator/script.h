@@ -7,6 +7,7 @@
 //   chunks=N          pieces of text (default: one a word)
 //   chunk_ms=N        pause before each piece (default 0)
 //   first_ms=N        pause before the response header
+//   tag=NAME          the state then tells in `peers` which address asked for this turn
 //   dialect=2026 | 2025-11 | 2025-mid
 //   fault=NAME        what goes wrong, see the platform's server
 //   at=N              after how many pieces (default 2)

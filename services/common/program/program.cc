@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -131,6 +132,14 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// A core holds tokens and prompts, and is read by whoever may read the directory or the crash collector it goes to. The
+// limit is for cores that become files; a collector behind a pipe heeds the flag alone.
+void SwitchOffCores() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+}
+
 sigset_t EndingSignals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -210,6 +219,8 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
 
   // Debian's Abseil looks for deadlocks at every lock unless told not to: a twentieth of the relay's time.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+
+  SwitchOffCores();
 
   Flags flags;
   if (const auto exit = ReadFlags(argc, argv, spec, flags)) return *exit;

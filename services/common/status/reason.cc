@@ -207,6 +207,8 @@ ErrorDetail DetailOf(const absl::Status& status) {
   return detail;
 }
 
+bool HasDetail(const absl::Status& status) { return status.GetPayload(kDetailUrl).has_value(); }
+
 Reason ReasonOf(const absl::Status& status) { return DetailOf(status).reason(); }
 
 absl::Status WithMessage(const absl::Status& status, absl::string_view message) {

@@ -50,6 +50,8 @@ absl::Status MakeError(Reason reason, absl::string_view message, ErrorExtras ext
 /// The detail of `status`. For a status without one (from gRPC itself, or from a library) it is made from the code:
 /// UNAVAILABLE is UPSTREAM_UNAVAILABLE, DEADLINE_EXCEEDED is DEADLINE, and so on; otherwise INTERNAL.
 ErrorDetail DetailOf(const absl::Status& status);
+/// Whether it carries a detail of the relay's own; if not, its message is a library's.
+bool HasDetail(const absl::Status& status);
 Reason ReasonOf(const absl::Status& status);
 
 /// The same error with another message.

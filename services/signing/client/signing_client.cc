@@ -1,5 +1,6 @@
 #include "services/signing/client/signing_client.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -26,10 +27,11 @@ using signing::v1::ZhipuSignatureResult;
 
 // How long a service that cannot be reached is waited for: a restart, or another replica. Work is a pure function, so
 // it may be asked for again.
-constexpr absl::Duration kPatience = absl::Seconds(3);
+constexpr absl::Duration kPatience = absl::Seconds(5);
 // A signature takes microseconds; what takes longer is trouble.
 constexpr absl::Duration kSignatureLimit = absl::Seconds(10);
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
+constexpr absl::Duration kLongestPause = absl::Milliseconds(400);
 
 absl::Status Failed(Reason reason, absl::string_view message, std::string cause) {
   return MakeError(reason, message, {.cause = std::move(cause)});
@@ -101,7 +103,7 @@ class Stream final : public SignStream {
 
   asio::awaitable<absl::StatusOr<SignResponse>> Run(Job job, absl::Time deadline) {
     const auto give_up = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(kPatience);
-    for (absl::Duration pause = kFirstPause;; pause *= 2) {
+    for (absl::Duration pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
       auto response = co_await Ask(job, deadline);
       if (response.ok() || scope_.ended() || ReasonOf(response.status()) != Reason::REASON_NO_BACKEND)
         co_return response;

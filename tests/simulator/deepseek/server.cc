@@ -408,6 +408,7 @@ asio::awaitable<void> Server::Complete(Call& call) {
   AnswerPlan plan;
   {
     absl::MutexLock lock(&mutex_);
+    if (const std::string tag = script.Text("tag"); !tag.empty()) peers_[tag] = call.request.remote_address;
     completions_.push_back(call.body);
     if (completions_.size() > kKeptBodies) completions_.erase(completions_.begin());
     const auto found = sessions_.find(session);
@@ -737,8 +738,9 @@ void Server::Violate(const std::string& what) {
 
 json::object Server::State() const {
   absl::MutexLock lock(&mutex_);
-  json::object counts;
+  json::object counts, peers;
   for (const auto& [name, count] : counts_) counts[name] = count;
+  for (const auto& [tag, peer] : peers_) peers[tag] = peer;
   json::array violations(violations_.begin(), violations_.end());
   json::array completions(completions_.begin(), completions_.end());
   int64_t running = 0;
@@ -747,7 +749,8 @@ json::object Server::State() const {
           {"running", running},
           {"counts", std::move(counts)},
           {"violations", std::move(violations)},
-          {"completions", std::move(completions)}};
+          {"completions", std::move(completions)},
+          {"peers", std::move(peers)}};
 }
 
 void Server::Reset() {
@@ -759,6 +762,7 @@ void Server::Reset() {
   violations_.clear();
   planned_.clear();
   completions_.clear();
+  peers_.clear();
 }
 
 void Server::Plan(const std::string& account, Script script, int times) {

@@ -116,6 +116,7 @@ class Server final : public Platform {
   std::map<std::string, int64_t> counts_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> violations_ ABSL_GUARDED_BY(mutex_);
   std::deque<Planned> planned_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> peers_ ABSL_GUARDED_BY(mutex_);     // who asked, by the turn's tag
   std::vector<boost::json::value> completions_ ABSL_GUARDED_BY(mutex_);  // bodies, the newest last
 };
 

@@ -1,5 +1,6 @@
 #include "tests/simulator/zhipu/server.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -101,6 +102,10 @@ void Server::Plan(const std::string& account, Script script, int times) {
       access_s_ = life;
       setting = true;
     }
+    if (const int pause = script.Number("exchange_ms", 0); pause > 0) {
+      exchange_ms_ = pause;
+      setting = true;
+    }
     if (script.Text("delete") == "404") setting = no_bulk_delete_ = true;
     if (script.Number("release", 0) == 1) setting = released_ = true;
   }
@@ -149,7 +154,12 @@ asio::awaitable<bool> Server::CheckRequest(Call& call) {
       journal_.Violate(call.path + ": " + fault);
     }
   }
-  if (fault.empty()) co_return true;
+  if (fault.empty()) {
+    absl::MutexLock lock(&mutex_);
+    if (const auto refresh = came_with_.find(call.token.generation); !exchange && refresh != came_with_.end())
+      used_[call.token.uid] = std::max(used_[call.token.uid], refresh->second);
+    co_return true;
+  }
   journal_.Refuse(fault);
   co_await call.Json(http, Envelope(code, fault));
   co_return false;
@@ -198,7 +208,31 @@ bool Server::Released() {
   return released_;
 }
 
+bool Server::RefreshIsGood(const std::string& uid, int64_t generation) {
+  const int64_t newest = generations_.emplace(uid, generation).first->second;
+  if (generation == newest || rotation_ == "off" || rotation_ == "lenient") return true;
+  if (rotation_ == "strict") return false;
+  if (generation == newest - 1 && used_[uid] < newest) return true;
+  journal_.Violate("an older refresh token than the newest: that one was lost");
+  return false;
+}
+
 asio::awaitable<void> Server::Exchange(Call& call) {
+  const std::string uid = call.token.uid;
+  int64_t pause = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (++exchanging_[uid] > 1 && exchange_ms_ > 0) journal_.Violate("two exchanges at once on one account");
+    pause = exchange_ms_;
+  }
+  // Done even if the client has gone: by then the token is replaced.
+  if (pause > 0) co_await switchyard::Sleep(call.responder.scope(), absl::Milliseconds(pause));
+  co_await Renew(call);
+  absl::MutexLock lock(&mutex_);
+  --exchanging_[uid];
+}
+
+asio::awaitable<void> Server::Renew(Call& call) {
   journal_.Count("exchanges");
   const std::string uid = call.token.uid;
   const std::string fault = journal_.Peek(uid).fault();
@@ -211,12 +245,12 @@ asio::awaitable<void> Server::Exchange(Call& call) {
   bool dead = fault == "refresh_dead";
   {
     absl::MutexLock lock(&mutex_);
-    const auto [current, fresh] = generations_.emplace(uid, call.token.generation);
-    dead = dead || (rotation_ == "strict" && current->second != call.token.generation);
-    if (!dead && rotation_ != "off") refresh.generation = ++current->second;
+    dead = !RefreshIsGood(uid, call.token.generation) || dead;
+    if (!dead && rotation_ != "off") refresh.generation = ++generations_[uid];
     access.type = "access";
     access.expires = absl::ToUnixSeconds(absl::Now()) + access_s_;
     access.generation = next_id_++;
+    came_with_[access.generation] = refresh.generation;
   }
   if (dead) {
     journal_.Refuse("a refresh token that is no longer good");
@@ -436,6 +470,7 @@ asio::awaitable<void> Server::Stream(Call& call) {
   record["blocks"] = content.size();
   journal_.Record(std::move(record));
   Script script = journal_.Take(call.token.uid, prompt);
+  journal_.Asked(script, call.request.remote_address);
   const bool refused = co_await RefuseByScript(call, script);
   if (refused) co_return;
 

@@ -58,6 +58,7 @@ class Server final : public Platform {
   };
 
   boost::asio::awaitable<void> Exchange(Call& call);
+  boost::asio::awaitable<void> Renew(Call& call);
   boost::asio::awaitable<void> UserInfo(Call& call);
   boost::asio::awaitable<void> Stream(Call& call);
   boost::asio::awaitable<void> Answer(switchyard::HttpResponder& responder, Script script, std::string conversation,
@@ -73,16 +74,27 @@ class Server final : public Platform {
   /// The same of the blocks behind the text.
   std::string FilesFault(const Call& call, const boost::json::array& content);
   std::string NextId();
+  /// Whether the refresh token of `generation` is good, by the rotation that was planned:
+  ///   off      any is, and stays so
+  ///   lenient  any is, and is replaced
+  ///   strict   the newest alone
+  ///   grace    the newest, and the one before for as long as nothing that came with the newest was used: its reply may
+  ///            have been lost. Anything else was lost by the client: a violation.
+  bool RefreshIsGood(const std::string& uid, int64_t generation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Stopped(const std::string& part);
 
   Journal journal_;
   absl::Mutex mutex_;
   std::string rotation_ ABSL_GUARDED_BY(mutex_) = "lenient";
   int64_t access_s_ ABSL_GUARDED_BY(mutex_) = 86400;
+  int64_t exchange_ms_ ABSL_GUARDED_BY(mutex_) = 0;  // how long an exchange takes
   bool no_bulk_delete_ ABSL_GUARDED_BY(mutex_) = false;
   bool released_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
-  std::map<std::string, int64_t> generations_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, int64_t> generations_ ABSL_GUARDED_BY(mutex_);  // newest refresh token, by uid
+  std::map<std::string, int64_t> used_ ABSL_GUARDED_BY(mutex_);         // the newest whose access token was used
+  std::map<int64_t, int64_t> came_with_ ABSL_GUARDED_BY(mutex_);        // refresh token by access token
+  std::map<std::string, int> exchanging_ ABSL_GUARDED_BY(mutex_);       // exchanges under way, by uid
   std::map<std::string, Conversation> conversations_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, File> files_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> nonces_ ABSL_GUARDED_BY(mutex_);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -194,6 +195,25 @@ TEST_F(SigningClientTest, AServiceThatGoesAwayIsAskedAgain) {
   ASSERT_TRUE(proof.ok()) << proof.status();
   EXPECT_EQ(proof->answer(), 42);
   EXPECT_EQ(attempts, 3);
+}
+
+TEST_F(SigningClientTest, AServiceThatIsAwayForTwoSecondsIsWaitedFor) {
+  std::optional<std::chrono::steady_clock::time_point> first;
+  scripted_.body = [&](Server& call) -> asio::awaitable<absl::Status> {
+    auto request = co_await call.Read();
+    const auto now = std::chrono::steady_clock::now();
+    if (!first) first = now;
+    if (!request || now - *first < std::chrono::seconds(2)) co_return absl::UnavailableError("restarting");
+    SignResponse response;
+    response.set_id(request->job().id());
+    response.mutable_deepseek_proof()->set_header("header");
+    call.Send(response);
+    co_await call.Read();
+    co_return absl::OkStatus();
+  };
+  Host(scripted_);
+  const Proof proof = Solve(Challenge(1, 10, absl::Now()));
+  EXPECT_TRUE(proof.ok()) << proof.status();
 }
 
 TEST_F(SigningClientTest, AServiceThatStaysAwayIsNoBackend) {
