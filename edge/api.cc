@@ -113,6 +113,12 @@ const Api* FindApi(absl::string_view path) {
   return nullptr;
 }
 
+std::vector<absl::string_view> ApiPaths() {
+  std::vector<absl::string_view> paths;
+  for (const Api& api : kApis) paths.push_back(api.path);
+  return paths;
+}
+
 asio::awaitable<void> ServeApi(const Api& api, HttpServerRequest& request, HttpResponder& responder, ChatClient& chat,
                                const Caller& caller, const CallContext& context, const TurnOptions& options,
                                const Clock& clock, Random& random, HttpHeaders headers, RequestRecord& record) {

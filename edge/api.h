@@ -2,6 +2,8 @@
 // (turn.h).
 #pragma once
 
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "boost/asio/awaitable.hpp"
@@ -21,6 +23,9 @@ struct Api {
 
 /// The API at `path`; nullptr if there is none.
 const Api* FindApi(absl::string_view path);
+
+/// All there are.
+std::vector<absl::string_view> ApiPaths();
 
 /// Answers a POST to `api`, as far as `caller` may have it. @param headers go with every answer.
 boost::asio::awaitable<void> ServeApi(const Api& api, HttpServerRequest& request, HttpResponder& responder,

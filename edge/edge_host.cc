@@ -11,6 +11,7 @@
 #include "edge/origin_guard.h"
 #include "services/common/http/https_context.h"
 #include "services/common/log/log.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/status/reason.h"
 #include "services/common/time/random.h"
 #include "services/common/tls/certificate_files.h"
@@ -123,6 +124,7 @@ absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, 
     const std::string id = absl::StrCat("req_", SystemRandom::Get().NextHex(kRequestIdDigits));
     headers.Add("x-request-id", id);
     LogInfo("request_refused", {{"request_id", id}, {"http_status", status}, {"reason", message}});
+    Metrics::Get().RequestDone({.api = "other", .http_status = status});
     return HttpErrorBody(status, message);
   };
   http.check_header = [service = edge->service_.get()](const HttpServerRequest& request) {

@@ -4,12 +4,14 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "edge/api.h"
 #include "edge/error_body.h"
 #include "services/common/catalogue/catalogue.h"
 #include "services/common/log/log.h"
 #include "services/common/status/reason.h"
 #include "services/common/text/json.h"
+#include "services/common/trace/trace_context.h"
 
 namespace switchyard {
 
@@ -33,8 +35,10 @@ absl::string_view MethodOf(absl::string_view path) {
 asio::awaitable<void> SendJson(HttpResponder& responder, HttpHeaders headers, int status, std::string body,
                                RequestRecord& record) {
   record.http_status = status;
+  record.body_bytes += static_cast<int64_t>(body.size());
   headers.Add("Content-Type", "application/json");
-  co_await responder.Send(status, std::move(headers), std::move(body));
+  const absl::Status sent = co_await responder.Send(status, std::move(headers), std::move(body));
+  record.whole = sent.ok();
 }
 
 asio::awaitable<void> SendError(HttpResponder& responder, HttpHeaders headers, const absl::Status& status,
@@ -43,7 +47,34 @@ asio::awaitable<void> SendError(HttpResponder& responder, HttpHeaders headers, c
   ErrorAnswer answer = MakeErrorAnswer(status, record.error_form, headers.Get("x-request-id"));
   record.http_status = answer.http_status;
   for (const auto& [name, value] : headers) answer.headers.Add(name, value);
-  co_await responder.Send(answer.http_status, std::move(answer.headers), std::move(answer.body));
+  record.body_bytes += static_cast<int64_t>(answer.body.size());
+  const absl::Status sent =
+      co_await responder.Send(answer.http_status, std::move(answer.headers), std::move(answer.body));
+  record.whole = sent.ok();
+}
+
+/// "chat/completions", "models"; "other" for a path that is none of the API's.
+absl::string_view ApiLabel(absl::string_view path) {
+  if (const Api* api = FindApi(path)) return absl::StripPrefix(api->path, "/v1/");
+  return path == kModels || absl::StartsWith(path, absl::StrCat(kModels, "/")) ? "models" : "other";
+}
+
+/// What the span of a request says.
+void SetOutcome(Span& span, const std::string& method, absl::string_view api, const RequestRecord& record,
+                const absl::Status& status) {
+  if (!span.recording()) return;
+  // A route is a pattern of ours, and no caller's words.
+  const std::string route = api == "other" ? std::string() : absl::StrCat("/v1/", api);
+  span.Rename(route.empty() ? method : absl::StrCat(method, " ", route));
+  span.Set("http.request.method", method);
+  if (!route.empty()) span.Set("http.route", route);
+  if (record.http_status != 0) span.Set("http.response.status_code", record.http_status);
+  if (!record.model.empty()) {
+    span.Set("gen_ai.operation.name", "chat");
+    span.Set("gen_ai.provider.name", record.platform);
+    span.Set("gen_ai.request.model", record.model);
+  }
+  if (!status.ok()) span.Fail(ReasonLabel(status));
 }
 
 bool IsProbe(absl::string_view path) { return path == kHealth || path == kReadiness; }
@@ -74,6 +105,12 @@ chat::v1::ListModelsResponse CatalogueOf(absl::string_view platform) {
 
 }  // namespace
 
+std::vector<absl::string_view> ApiLabels() {
+  std::vector<absl::string_view> labels;
+  for (const absl::string_view path : ApiPaths()) labels.push_back(ApiLabel(path));
+  return labels;
+}
+
 HttpHandler EdgeService::Handler() {
   return [this](HttpServerRequest& request, HttpResponder& responder) { return Serve(request, responder); };
 }
@@ -85,20 +122,45 @@ EdgeService::Exchange EdgeService::Open(const HttpServerRequest& request) {
   if (const absl::string_view id = request.headers.Get("x-request-id"); IsRequestId(id))
     context.request_id = std::string(id);
   if (context.request_id.empty()) context.request_id = absl::StrCat("req_", random_.NextHex(24));
-  if (const absl::string_view trace = request.headers.Get("traceparent"); IsTraceparent(trace))
+  if (const absl::string_view trace = request.headers.Get("traceparent"); ParseTraceparent(trace)) {
     context.traceparent = std::string(trace);
+    if (const absl::string_view state = request.headers.Get("tracestate"); IsTracestate(state))
+      context.tracestate = std::string(state);
+  }
   exchange.headers.Add("x-request-id", context.request_id);
   exchange.record.error_form = ErrorFormOf(request.path);
+  exchange.api = ApiLabel(request.path);
   return exchange;
 }
 
-void EdgeService::Close(const HttpServerRequest& request, const Exchange& exchange, bool gone) const {
+void EdgeService::Close(const HttpServerRequest& request, Exchange& exchange, bool gone) const {
   if (IsProbe(request.path)) return;
   const RequestRecord& record = exchange.record;
+  const auto now = clock_.MonotonicNow();
   const auto since_start = [&exchange](Clock::Monotonic when) {
     return absl::ToDoubleMilliseconds(absl::FromChrono(when - exchange.start));
   };
+  const absl::Status status =
+      gone && !record.whole && record.status.ok() ? absl::CancelledError("the client went away") : record.status;
+  Metrics& metrics = Metrics::Get();
+  metrics.RequestDone({.api = exchange.api,
+                       .platform = record.platform,
+                       .model = record.model,
+                       .http_status = record.http_status,
+                       .status = status,
+                       .duration = absl::FromChrono(now - exchange.start)});
+  metrics.ResponseBytes(exchange.api).Increment(static_cast<double>(record.body_bytes));
+  if (status.code() == absl::StatusCode::kCancelled) metrics.ClientsGone(exchange.api).Increment();
+  if (record.first_content) {
+    metrics.TimeToFirstToken(record.platform, record.model)
+        .Observe(absl::ToDoubleSeconds(absl::FromChrono(*record.first_content - exchange.start)));
+  }
+  SetOutcome(exchange.span, request.method, exchange.api, record, status);
+  exchange.span.Set("switchyard.request_id", exchange.context.request_id);
+  exchange.span.End();
   LogInfo("request", {{"request_id", exchange.context.request_id},
+                      {"trace_id", TraceIdOf(exchange.context.traceparent)},
+                      {"api", exchange.api},
                       {"caller", exchange.caller.name()},
                       {"method", request.method},
                       {"path", request.path},
@@ -106,10 +168,11 @@ void EdgeService::Close(const HttpServerRequest& request, const Exchange& exchan
                       {"platform", record.platform},
                       {"status", record.http_status},
                       {"code", absl::StatusCodeToString(record.status.code())},
-                      {"reason", record.status.ok() ? std::string() : ReasonName(ReasonOf(record.status))},
+                      {"reason", record.status.ok() ? std::string() : ReasonLabel(record.status)},
                       {"client_gone", gone},
                       {"first_content_ms", record.first_content ? since_start(*record.first_content) : -1.0},
-                      {"duration_ms", since_start(clock_.MonotonicNow())}});
+                      {"bytes", record.body_bytes},
+                      {"duration_ms", since_start(now)}});
 }
 
 std::optional<HttpRefusal> EdgeService::Screen(const HttpServerRequest& request, Exchange& exchange) const {
@@ -120,7 +183,10 @@ std::optional<HttpRefusal> EdgeService::Screen(const HttpServerRequest& request,
   RequestRecord& record = exchange.record;
   record.http_status = admission.http_status;
   record.status = admission.status;
-  if (admission.admitted() && request.method == "POST" && in_flight_.full()) record.status = TooBusy();
+  if (admission.admitted() && request.method == "POST" && in_flight_.full()) {
+    record.status = TooBusy();
+    Metrics::Get().Refusals(Metrics::Limit::kAdmission).Increment();
+  }
   if (!record.status.ok()) {
     ErrorAnswer answer = MakeErrorAnswer(record.status, record.error_form, exchange.context.request_id);
     record.http_status = answer.http_status;
@@ -146,10 +212,17 @@ std::optional<HttpRefusal> EdgeService::CheckHeader(const HttpServerRequest& req
 
 asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpResponder& responder) {
   Exchange exchange = Open(request);
+  if (!IsProbe(request.path)) {
+    CallContext& context = exchange.context;
+    exchange.span = Span::Start(exchange.api, SpanKind::kServer, context.traceparent, context.tracestate);
+    context.traceparent = exchange.span.traceparent();
+  }
   // Again, with the body there: what it decides about the caller is needed now, and a key may have been revoked.
   auto refusal = Screen(request, exchange);
   if (refusal) {
-    co_await responder.Send(refusal->status, std::move(refusal->headers), std::move(refusal->body));
+    const absl::Status sent =
+        co_await responder.Send(refusal->status, std::move(refusal->headers), std::move(refusal->body));
+    exchange.record.whole = sent.ok();
   } else {
     co_await Route(request, responder, exchange);
   }
@@ -175,9 +248,11 @@ asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpRespond
   const auto place = in_flight_.Enter();
   if (!turn.ok() || !place) {
     const absl::Status refused = turn.ok() ? TooBusy() : turn.status();
+    Metrics::Get().Refusals(turn.ok() ? Metrics::Limit::kAdmission : Metrics::Limit::kRate).Increment();
     co_await SendError(responder, std::move(exchange.headers), refused, record);
     co_return;
   }
+  const Held shown(Metrics::Get().RequestsInFlight());
   co_await ServeApi(*FindApi(request.path), request, responder, chat_, exchange.caller, exchange.context, options_.turn,
                     clock_, random_, std::move(exchange.headers), record);
 }

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "edge/api_keys.h"
 #include "edge/chat_client.h"
@@ -16,9 +17,14 @@
 #include "edge/turn.h"
 #include "services/common/async/in_flight.h"
 #include "services/common/http/http_server.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/time/random.h"
+#include "services/common/trace/span.h"
 
 namespace switchyard {
+
+/// What metrics call the APIs: "chat/completions", …
+std::vector<absl::string_view> ApiLabels();
 
 class EdgeService {
  public:
@@ -34,7 +40,9 @@ class EdgeService {
         gate_(keys, options.loopback_only, clock),
         clock_(clock),
         random_(random),
-        in_flight_(options.max_in_flight) {}
+        in_flight_(options.max_in_flight) {
+    Metrics::Get().ShowEdge(ApiLabels());
+  }
 
   /// For HttpServer. The service outlives the server.
   HttpHandler Handler();
@@ -51,12 +59,14 @@ class EdgeService {
     CallContext context;
     HttpHeaders headers;  // of every answer
     RequestRecord record;
+    absl::string_view api;  // for metrics: one of a closed list
     Caller caller;
     Clock::Monotonic start;
+    Span span;
   };
   Exchange Open(const HttpServerRequest& request);
   std::optional<HttpRefusal> Screen(const HttpServerRequest& request, Exchange& exchange) const;
-  void Close(const HttpServerRequest& request, const Exchange& exchange, bool gone) const;
+  void Close(const HttpServerRequest& request, Exchange& exchange, bool gone) const;
 
   boost::asio::awaitable<void> Serve(HttpServerRequest& request, HttpResponder& responder);
   boost::asio::awaitable<void> Route(HttpServerRequest& request, HttpResponder& responder, Exchange& exchange);

@@ -66,5 +66,6 @@ int main(int argc, char** argv) {
                      .set_listen = SetHttpListen,
                      .start = [](Config config) { return Running::Start(config); },
                      .serves_http = true,
+                     .admin_port = 9090,
                      .check = EdgeHost::Check});
 }

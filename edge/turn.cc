@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "services/common/async/task_group.h"
 #include "services/common/catalogue/catalogue.h"
 #include "services/common/log/log.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/status/reason.h"
 
 namespace switchyard {
@@ -148,7 +150,10 @@ asio::awaitable<void> SendError(const absl::Status& status, HttpResponder& respo
   ErrorAnswer answer = MakeErrorAnswer(status, record.error_form, context.request_id);
   record.http_status = answer.http_status;
   for (const auto& [name, value] : headers) answer.headers.Set(name, value);
-  co_await responder.Send(answer.http_status, std::move(answer.headers), std::move(answer.body));
+  record.body_bytes += static_cast<int64_t>(answer.body.size());
+  const absl::Status sent =
+      co_await responder.Send(answer.http_status, std::move(answer.headers), std::move(answer.body));
+  record.whole = sent.ok();
 }
 
 /// One response to the client, from the queue through the writer.
@@ -183,25 +188,36 @@ class Response {
     headers_.Add("Content-Type", "application/json");
     record_.http_status = 200;
     std::string body = writer_.Whole();
-    co_await responder_.Send(200, std::move(headers_), std::move(body));
+    record_.body_bytes += static_cast<int64_t>(body.size());
+    const absl::Status sent = co_await responder_.Send(200, std::move(headers_), std::move(body));
+    record_.whole = sent.ok();
   }
 
   asio::awaitable<void> Streamed() {
     std::string out;
     size_t unfinished = request_.answers();
+    Histogram& between_chunks = Metrics::Get().TimeBetweenChunks(record_.platform);
+    std::optional<Clock::Monotonic> last_chunk;
     while (!queue_.done()) {
       co_await queue_.Wait(options_.heartbeat);
       const bool silent = queue_.empty() && !queue_.done();
       if (silent && responder_.scope().ended()) co_return;
+      bool content = false;
       while (!queue_.empty()) {
         const AnswerQueue::Item item = queue_.Take();
-        NoteContent(item.event);
+        content = NoteContent(item.event) || content;
         writer_.Write(item.answer, item.event, out);
         if (item.event.has_finished() && --unfinished == 0) writer_.End(out);
       }
       if (silent && unfinished > 0) writer_.KeepAlive(out);
       if (out.empty()) continue;
-      if (!co_await Write(out)) co_return;
+      if (content) {
+        const auto now = clock_.MonotonicNow();
+        if (last_chunk) between_chunks.Observe(absl::ToDoubleSeconds(absl::FromChrono(now - *last_chunk)));
+        last_chunk = now;
+      }
+      const bool written = co_await Write(out);
+      if (!written) co_return;
       out.clear();
     }
     if (unfinished > 0) {
@@ -209,7 +225,8 @@ class Response {
       co_return;
     }
     record_.status = queue_.error();
-    co_await responder_.End();
+    const absl::Status ended = co_await responder_.End();
+    record_.whole = ended.ok();
   }
 
  private:
@@ -225,12 +242,18 @@ class Response {
     }
     std::string out;
     writer_.Fail(status, out);
+    record_.body_bytes += static_cast<int64_t>(out.size());
     const absl::Status written = co_await responder_.Write(out);
-    if (written.ok()) co_await responder_.End();
+    if (!written.ok()) co_return;
+    const absl::Status ended = co_await responder_.End();
+    record_.whole = ended.ok();
   }
 
-  void NoteContent(const ChatEvent& event) {
-    if (!record_.first_content && IsContent(event)) record_.first_content = clock_.MonotonicNow();
+  /// @return whether it is content
+  bool NoteContent(const ChatEvent& event) {
+    if (!IsContent(event)) return false;
+    if (!record_.first_content) record_.first_content = clock_.MonotonicNow();
+    return true;
   }
 
   asio::awaitable<bool> Write(const std::string& out) {
@@ -243,6 +266,7 @@ class Response {
       const absl::Status begun = co_await responder_.Begin(200, std::move(headers));
       if (!begun.ok()) co_return false;
     }
+    record_.body_bytes += static_cast<int64_t>(out.size());
     const absl::Status written = co_await responder_.Write(out);
     co_return written.ok();
   }

@@ -29,6 +29,8 @@ struct RequestRecord {
   int http_status = 0;
   absl::Status status;  // why it failed, also inside a stream
   std::optional<Clock::Monotonic> first_content;
+  int64_t body_bytes = 0;  // sent
+  bool whole = false;      // the answer was sent to its end
   ErrorForm error_form = ErrorForm::kOpenAi;
 };
 

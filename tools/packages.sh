@@ -2,14 +2,23 @@
 
 readonly BUILD_PACKAGES=(
   bazel-bootstrap bazel-platforms bazel-rules-cc bazel-rules-java bazel-rules-proto bazel-skylib
-  ca-certificates curl etcd-client etcd-server g++
+  ca-certificates curl g++
   libabsl-dev libboost-json1.81-dev libboost-url1.81-dev libboost1.81-dev
   libgmock-dev libgrpc++-dev libgtest-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev libvalijson-dev
   libyaml-cpp-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
 )
 
-# What the tests on several hosts need besides.
-readonly HOSTS_PACKAGES=(etcd-server iproute2 openssl)
+# What the tests need besides: the validator of deploy/k8s, certificates, the container's file tree, hosts in network namespaces; and
+# promtool, which checks metrics and alert rules and comes with Prometheus. Not for run: where systemd runs, etcd and Prometheus start
+# servers of their own. (A relay that finds its admin port taken says so and goes on without.)
+readonly TEST_PACKAGES=(etcd-client etcd-server iproute2 openssl prometheus python3 python3-jsonschema python3-yaml util-linux)
+
+# What the programs need to run: all of the container's image. Complete, for nothing is added to it by dependency.
+readonly RUNTIME_PACKAGES=(
+  base-files ca-certificates gcc-12-base libabsl20220623 libboost-json1.81.0 libboost-url1.81.0 libc-ares2 libc6 libfmt9
+  libgcc-s1 libgrpc++1.51 libgrpc29 libprometheus-cpp-core1.0 libprotobuf32 libre2-9 libspdlog1.10 libsqlite3-0 libssl3 libstdc++6
+  libyaml-cpp0.7 zlib1g
+)
 
 # say TEXT: a line for the person who waits.
 say() { printf '\n== %s\n' "$*"; }

@@ -5,14 +5,18 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "deploy/all_in_one/accounts_command.h"
+#include "deploy/all_in_one/health_command.h"
 #include "deploy/all_in_one/keys_command.h"
 #include "edge/edge_host.h"
 #include "services/common/async/cpu_pool.h"
 #include "services/common/async/runtime.h"
+#include "services/common/http/observed_http.h"
 #include "services/common/log/log.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/program/from_config.h"
 #include "services/common/program/program.h"
 #include "services/common/provider/chat_service.h"
@@ -76,6 +80,7 @@ class Relay final : public RunningProgram {
     if (chat_) chat_->FinishCleanUps(hurried_ ? kHurriedCleanUpLimit : kCleanUpLimit);
     if (session_host_) session_host_->Shutdown(absl::ZeroDuration());
     if (signing_host_) signing_host_->Shutdown(absl::ZeroDuration());
+    sign_queue_ = Metrics::Watch();
     pool_.reset();
     if (runtime_) runtime_->Stop();
     if (http_) http_->CloseIdle();  // kept connections belong to the loops, and those go first
@@ -110,8 +115,10 @@ class Relay final : public RunningProgram {
     http_ = *std::move(http);
     runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
     pool_ = std::make_unique<CpuPool>(CpuPool::Options{config.signing.threads, config.signing.queue_depth});
+    sign_queue_ = Metrics::Get().WatchSignQueue([pool = pool_.get()] { return pool->load(); });
+    Metrics::Get().ShowSigning();
     signing_ = std::make_unique<SigningService>(*runtime_, *pool_, SystemClock::Get());
-    auto signing_host = ServerHost::Start({.listen = "", .reflection = config.reflection}, {signing_.get()});
+    auto signing_host = ServerHost::Start(HostOptionsFrom(config, "", nullptr), {signing_.get()});
     if (!signing_host.ok()) return signing_host.status();
     signing_host_ = *std::move(signing_host);
     signing_client_ = std::make_unique<SigningClient>(signing_host_->InProcessChannel());
@@ -123,7 +130,7 @@ class Relay final : public RunningProgram {
         ServerHost::Start(HostOptionsFrom(config, config.SessionListen(), identity_.get()), {&sessions_->service()});
     if (!session_host.ok()) {
       LogWarning("no_session_socket", {{"error", session_host.status().message()}});
-      session_host = ServerHost::Start({.listen = "", .reflection = config.reflection}, {&sessions_->service()});
+      session_host = ServerHost::Start(HostOptionsFrom(config, "", nullptr), {&sessions_->service()});
     }
     if (!session_host.ok()) return session_host.status();
     session_host_ = *std::move(session_host);
@@ -138,10 +145,12 @@ class Relay final : public RunningProgram {
     chat_ = std::make_unique<ChatService>(ChatService::Dependencies{*runtime_, *session_client_, *signing_client_,
                                                                     *http_, SystemClock::Get(), SystemRandom::Get()},
                                           options);
-    const ProviderTools tools{*http_, *signing_client_, SystemClock::Get(), SystemRandom::Get()};
     for (const PlatformRow& platform : kPlatforms) {
       const ProviderConfig& provider = config.providers.at(platform.name);
-      if (provider.enabled) chat_->Add(platform.make(config, tools), provider.max_in_flight);
+      if (!provider.enabled) continue;
+      observed_http_.push_back(std::make_unique<ObservedHttpClient>(*http_, platform.name));
+      const ProviderTools tools{*observed_http_.back(), *signing_client_, SystemClock::Get(), SystemRandom::Get()};
+      chat_->Add(platform.make(config, tools), provider.max_in_flight);
     }
     auto host = ServerHost::Start(HostOptionsFrom(config, config.chat_listen, identity_.get()), {chat_.get()});
     if (!host.ok()) return host.status();
@@ -153,11 +162,13 @@ class Relay final : public RunningProgram {
   std::atomic<bool> hurried_{false};
   std::unique_ptr<MeshIdentity> identity_;
   std::unique_ptr<HttpClient> http_;
+  std::vector<std::unique_ptr<HttpClient>> observed_http_;  // one a platform, outside of turns
   std::unique_ptr<SessionClient> session_client_;
   std::unique_ptr<SigningClient> signing_client_;
   std::unique_ptr<ChatClient> chat_client_;
   std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<CpuPool> pool_;
+  Metrics::Watch sign_queue_;
   std::unique_ptr<SigningService> signing_;
   std::unique_ptr<ServerHost> signing_host_;
   std::unique_ptr<SessionHost> sessions_;
@@ -173,15 +184,18 @@ class Relay final : public RunningProgram {
 int main(int argc, char** argv) {
   using namespace switchyard;  // NOLINT(google-build-using-namespace)
   if (argc > 1 && absl::string_view(argv[1]) == "accounts") return AccountsCommand(argc - 1, argv + 1);
+  if (argc > 1 && absl::string_view(argv[1]) == "health") return HealthCommand(argc - 1, argv + 1);
   if (argc > 1 && absl::string_view(argv[1]) == "keys") return KeysCommand(argc - 1, argv + 1);
   return RunProgram(argc, argv,
                     {.name = "switchyard",
                      .purpose = "One OpenAI-compatible endpoint in front of your own accounts on Chinese LLM "
                                 "platforms; the whole relay in one process. \"switchyard accounts\" checks the "
-                                "accounts, \"switchyard keys\" makes API keys.",
+                                "accounts, \"switchyard keys\" makes API keys, "
+                                "\"switchyard health\" asks whether it is ready.",
                      .listens = "where it serves HTTP (default 127.0.0.1:8000); port 0 picks a free one",
                      .set_listen = SetHttpListen,
                      .start = [](Config config) { return Relay::Start(config); },
                      .serves_http = true,
+                     .admin_port = 9090,
                      .check = EdgeHost::Check});
 }

@@ -97,6 +97,7 @@ class Accounts final : private StoreObserver {
 
   /// How long a holder may go on without a stream before its account may be another's; zero where it never is.
   absl::Duration resume_within() const;
+  int held() const;
   bool shared() const { return dependencies_.store.shared(); }
   /// Calls `lost`, under the lock, when this replica loses the store that it shares; at once if it has lost it.
   uint64_t WatchContact(std::function<void()> lost);

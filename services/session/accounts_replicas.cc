@@ -29,6 +29,11 @@ absl::Status Accounts::Unreachable() const {
                    {.retry_after = absl::Seconds(1), .cause = "session_moved"});
 }
 
+int Accounts::held() const {
+  absl::MutexLock lock(&mutex_);
+  return static_cast<int>(held_.size());
+}
+
 absl::Duration Accounts::resume_within() const {
   // The store tells the others that a replica is gone when its lease has ended. The last renewal may be a quarter of
   // that old when the replica dies, and a broken connection is noticed within 4 s: a third is what is left, and more.
@@ -273,7 +278,10 @@ void Accounts::OnAccount(const StoredAccount& stored) {
   const bool another_login = stored.fingerprint != account.fingerprint;
   if (!another_login && stored.token_version <= account.token_version) return;
   LogInfo("account_changed", {{"account", stored.label}, {"by", "another replica"}, {"another_login", another_login}});
+  const AccountHealth health = account.health;
   Absorb(stored, account);
+  // Of the same login, the state comes in by itself; what this replica knows of it may be newer.
+  if (!another_login) account.health = health;
   if (!account.token.empty()) TellToken(stored.label, account);
   TellExchanged(stored.label);
   PollLocked(account.pool);

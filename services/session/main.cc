@@ -90,5 +90,6 @@ int main(int argc, char** argv) {
                         const std::string& listen) { return SetGrpcListen(config.session.listen, listen); },
        .start = [](Config config) { return Running::Start(config); },
        .keeps_store = true,
+       .admin_port = 9012,
        .check = SessionHost::CheckStore});
 }

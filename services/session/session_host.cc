@@ -5,8 +5,11 @@
 #include <iterator>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/synchronization/notification.h"
 #include "grpcpp/security/credentials.h"
 #include "services/common/config/etcd_address.h"
@@ -17,6 +20,24 @@
 namespace switchyard {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+std::vector<Metrics::AccountSample> Samples(const Accounts& accounts) {
+  constexpr absl::string_view kPrefix = "STATE_";
+  std::vector<Metrics::AccountSample> samples;
+  for (const session::v1::Account& account : accounts.List("")) {
+    Metrics::AccountSample sample{account.platform(), account.label()};
+    sample.state = absl::AsciiStrToLower(absl::StripPrefix(session::v1::Account::State_Name(account.state()), kPrefix));
+    sample.in_flight = account.in_flight();
+    sample.queued = account.queued();
+    sample.pending_conversations = account.pending_conversations();
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+}  // namespace
 
 // What is told of a write reaches the accounts, which go before the store. Changes are applied in order, so after one
 // that changes nothing there is no other left.
@@ -91,8 +112,14 @@ absl::StatusOr<std::unique_ptr<SessionHost>> SessionHost::Start(const Config& co
                                  std::move(make_refresher));
   host->accounts_->OnContactChange(std::move(contact));
   if (auto status = host->accounts_->Load(config); !status.ok()) return status;
+  host->watch_ = Metrics::Get().WatchAccounts([accounts = host->accounts_.get()] { return Samples(*accounts); });
   host->service_ = std::make_unique<SessionService>(runtime, *host->accounts_, *host->sealer_);
   host->service_->KeepTokens();
+  std::vector<std::string> platforms;
+  for (const auto& [platform, provider] : config.providers) {
+    if (provider.enabled) platforms.push_back(platform);
+  }
+  Metrics::Get().ShowSession(platforms);
   return host;
 }
 

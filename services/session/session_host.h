@@ -12,6 +12,7 @@
 #include "services/common/async/runtime.h"
 #include "services/common/config/config.h"
 #include "services/common/http/http_client.h"
+#include "services/common/metrics/metrics.h"
 #include "services/session/accounts.h"
 #include "services/session/seal.h"
 #include "services/session/session_service.h"
@@ -47,6 +48,7 @@ class SessionHost {
   std::unique_ptr<Sealer> sealer_;
   std::unique_ptr<Accounts> accounts_;
   std::unique_ptr<SessionService> service_;
+  Metrics::Watch watch_;  // of the accounts
 };
 
 }  // namespace switchyard

@@ -1,6 +1,7 @@
 #include "services/session/session_service.h"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <utility>
 
@@ -9,7 +10,9 @@
 #include "services/common/async/rendezvous.h"
 #include "services/common/async/task_group.h"
 #include "services/common/config/platforms.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/status/reason.h"
+#include "services/common/trace/span.h"
 #include "services/session/client/outcome.h"
 #include "services/session/conversation_id.h"
 
@@ -38,6 +41,16 @@ absl::Status WrongConversation() {
                    {.field = "conversation_id", .cause = "conversation_unknown"});
 }
 
+/// What the span of a wait for an account says.
+void SetOutcome(Span& span, const absl::Status& granted) {
+  if (!span.recording()) return;
+  span.Set("rpc.system", "grpc");
+  span.Set("rpc.service", "switchyard.session.v1.SessionService");
+  span.Set("rpc.method", "Lease");
+  span.Set("rpc.grpc.status_code", static_cast<int>(granted.code()));
+  if (!granted.ok()) span.Fail(ReasonLabel(granted));
+}
+
 /// One Lease stream, from `acquire` to its end.
 class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
  public:
@@ -47,6 +60,9 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
   asio::awaitable<absl::Status> Run() {
     auto first = co_await call_.Read();
     if (!first) co_return absl::CancelledError("the caller left");
+    Span span = call_.context().traceparent.empty()
+                    ? Span()  // work of nobody's request
+                    : Span::Start("Lease", SpanKind::kServer, call_.context().traceparent, call_.context().tracestate);
     absl::Status granted;
     if (first->has_acquire()) {
       granted = co_await Grant(*first->mutable_acquire());
@@ -55,6 +71,8 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     } else {
       granted = MakeError(Reason::REASON_INVALID_REQUEST, "the first message of a lease must be `acquire` or `resume`");
     }
+    SetOutcome(span, granted);
+    span.End();
     if (!granted.ok()) co_return granted;
     absl::Status handled;
     while (handled.ok() && lost_.ok()) {
@@ -220,12 +238,14 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
 
   asio::awaitable<absl::StatusOr<Granted>> WaitForAccount(LeaseWish wish) {
     // The answer may come on any thread, or before Acquire() returns, or not at all if the caller leaves first.
+    const auto wished = std::chrono::steady_clock::now();
     Rendezvous<absl::StatusOr<Granted>> answered(executor_);
     const auto queued = accounts_.Acquire(pool_, std::move(wish), [answered](absl::StatusOr<Granted> result) mutable {
       answered.Complete(std::move(result));
     });
     if (queued.position) {
       LeaseEvent event;
+      Metrics::Get().LeasesQueued(platform_).Increment();
       event.mutable_queued()->set_position(*queued.position);
       call_.Send(std::move(event));
     }
@@ -234,6 +254,8 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
       if (accounts_.Withdraw(pool_, queued.id)) answered.Complete(absl::CancelledError("the caller left"));
     });
     auto result = co_await answered.Wait();
+    Metrics::Get().LeaseAnswered(platform_, result.status(),
+                                 absl::FromChrono(std::chrono::steady_clock::now() - wished));
     if (result.ok() && call_.scope().ended()) {
       accounts_.Release(pool_, result->account, result->slot);
       co_return call_.scope().status();

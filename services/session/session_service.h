@@ -24,6 +24,8 @@ class SessionService final : public session::v1::SessionService::CallbackService
   void KeepTokens();
   /// Where other replicas share the store: lends nothing any more, and lets the holders go on there.
   void HandOver() { accounts_.HandOver(); }
+  /// Uses of accounts that this replica has.
+  int held() const { return accounts_.held(); }
 
   grpc::ServerBidiReactor<session::v1::LeaseRequest, session::v1::LeaseEvent>* Lease(
       grpc::CallbackServerContext* context) override;

@@ -17,6 +17,7 @@
 #include "services/common/log/log.h"
 #include "services/common/time/random.h"
 #include "services/session/seal.h"
+#include "services/session/timed_write.h"
 
 namespace switchyard {
 namespace {
@@ -101,7 +102,7 @@ class SqliteStore final : public Store {
 
   void Write(Change change, Done done) override {
     absl::MutexLock lock(&mutex_);
-    queue_.emplace_back(std::move(change), std::move(done));
+    queue_.emplace_back(std::move(change), Timed(std::move(done)));
   }
 
   absl::StatusOr<std::vector<StoredAccount>> Accounts() override {

@@ -10,6 +10,7 @@
 #include "services/common/async/sleep.h"
 #include "services/common/async/task_group.h"
 #include "services/common/http/http_client.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/status/reason.h"
 
 namespace switchyard {
@@ -63,6 +64,9 @@ bool IsSettled(const absl::Status& status) {
       return true;
   }
 }
+
+/// The platform in an account's label: "kimi", "kimi-2" or "kimi-caller-…".
+absl::string_view PlatformOf(absl::string_view label) { return label.substr(0, label.find('-')); }
 
 /// Stores again what an exchange brought, where another replica may have its lock by now. ABORTED if another was
 /// faster.
@@ -179,6 +183,7 @@ asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executo
     auto contact = std::make_unique<WhileInContact>(accounts, bounded);
     auto fresh = co_await exchange->refresher->Refresh(bounded, credential, exchange->identity);
     contact = nullptr;
+    Metrics::Get().RefreshDone(PlatformOf(label), fresh.status());
     if (fresh.ok()) {
       const auto commit = [&](Store::Done done) {
         accounts.CommitExchange(label, *fresh, credential, std::move(done));

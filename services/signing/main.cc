@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/common/async/cpu_pool.h"
 #include "services/common/async/runtime.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/program/from_config.h"
 #include "services/common/program/program.h"
 #include "services/common/rpc/server_host.h"
@@ -22,6 +23,8 @@ class Running final : public RunningProgram {
     self->identity_ = *std::move(identity);
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
     self->pool_ = std::make_unique<CpuPool>(CpuPool::Options{config.signing.threads, config.signing.queue_depth});
+    self->queue_ = Metrics::Get().WatchSignQueue([pool = self->pool_.get()] { return pool->load(); });
+    Metrics::Get().ShowSigning();
     self->service_ = std::make_unique<SigningService>(*self->runtime_, *self->pool_, SystemClock::Get());
     auto host = ServerHost::Start(HostOptionsFrom(config, config.signing.listen, self->identity_.get()),
                                   {self->service_.get()});
@@ -32,6 +35,7 @@ class Running final : public RunningProgram {
 
   ~Running() override {
     if (host_) host_->Shutdown(absl::ZeroDuration());
+    queue_ = Metrics::Watch();
     pool_.reset();
     if (runtime_) runtime_->Stop();
     host_.reset();
@@ -51,6 +55,7 @@ class Running final : public RunningProgram {
   std::unique_ptr<MeshIdentity> identity_;
   std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<CpuPool> pool_;
+  Metrics::Watch queue_;
   std::unique_ptr<SigningService> service_;
   std::unique_ptr<ServerHost> host_;
 };
@@ -67,5 +72,6 @@ int main(int argc, char** argv) {
        .listens = "where it serves gRPC (default 127.0.0.1:8011); port 0 picks a free one",
        .set_listen = [](Config& config,
                         const std::string& listen) { return SetGrpcListen(config.signing.listen, listen); },
-       .start = [](Config config) { return Running::Start(config); }});
+       .start = [](Config config) { return Running::Start(config); },
+       .admin_port = 9011});
 }

@@ -5,12 +5,15 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "boost/asio/post.hpp"
 #include "boost/asio/steady_timer.hpp"
 #include "services/common/async/event.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/rpc/server_call.h"
+#include "services/common/trace/span.h"
 #include "services/signing/schemes/deepseek_pow.h"
 #include "services/signing/schemes/minimax_sign.h"
 #include "services/signing/schemes/zhipu_sign.h"
@@ -77,6 +80,19 @@ void SetResult(SignResponse& response, Result& field, absl::StatusOr<Result> res
   }
 }
 
+absl::string_view SchemeName(const Job& job) {
+  switch (job.input_case()) {
+    case Job::kDeepseekProofOfWork:
+      return "deepseek_pow";
+    case Job::kZhipuSignature:
+      return "zhipu";
+    case Job::kMinimaxSignature:
+      return "minimax";
+    default:
+      return "other";
+  }
+}
+
 /// Computes one job, on a pool thread.
 SignResponse Compute(const Job& job, absl::Time now, const std::atomic<bool>& cancelled) {
   SignResponse response;
@@ -96,6 +112,16 @@ SignResponse Compute(const Job& job, absl::Time now, const std::atomic<bool>& ca
       break;
   }
   return response;
+}
+
+/// What the span of a job says; it ends here.
+void SetOutcome(Span& span, const absl::Status& outcome) {
+  span.Set("rpc.system", "grpc");
+  span.Set("rpc.service", "switchyard.signing.v1.SigningService");
+  span.Set("rpc.method", "Sign");
+  span.Set("rpc.grpc.status_code", static_cast<int>(outcome.code()));
+  if (!outcome.ok()) span.Fail(absl::AsciiStrToLower(absl::StatusCodeToString(outcome.code())));
+  span.End();
 }
 
 /// The contract's code for one stream's excess; its reason says 503, as for any overload.
@@ -130,6 +156,8 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
       while (!open_.empty() && !call_.scope().ended()) co_await idle_.Wait(call_.scope());
     }
     for (auto& [id, job] : open_) {
+      Metrics::Get().SignJobDone(job->scheme, absl::CancelledError("the caller went away"));
+      SetOutcome(job->span, absl::CancelledError("the caller went away"));
       job->cancelled = true;
       job->timer.cancel();
     }
@@ -140,9 +168,15 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
 
  private:
   struct OpenJob {
-    explicit OpenJob(Executor executor) : timer(std::move(executor)) {}
+    OpenJob(const CallContext& context, absl::string_view name, Executor executor)
+        : scheme(name), timer(std::move(executor)) {
+      if (context.traceparent.empty()) return;  // work of nobody's request
+      span = Span::Start(absl::StrCat("sign ", scheme), SpanKind::kServer, context.traceparent, context.tracestate);
+    }
+    const absl::string_view scheme;  // for metrics
     std::atomic<bool> cancelled{false};
     asio::steady_timer timer;
+    Span span;
   };
 
   absl::Status Handle(SignRequest request) {
@@ -164,7 +198,7 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
     if (open_.count(id) > 0) return absl::InvalidArgumentError("a job with this id is already running");
     if (open_.size() >= kMaxOpenJobs) return TooManyJobs();
     if (stopping_) return Stopping();
-    auto entry = std::make_shared<OpenJob>(call_.scope().executor());
+    auto entry = std::make_shared<OpenJob>(call_.context(), SchemeName(job), call_.scope().executor());
     open_.emplace(id, entry);
     if (job.has_deadline()) {
       const absl::Time deadline =
@@ -185,6 +219,8 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
       const auto start = std::chrono::steady_clock::now();
       SignResponse response = Compute(job, self->clock_.Now(), entry->cancelled);
       const auto took = std::chrono::steady_clock::now() - start;
+      if (response.has_deepseek_proof())
+        Metrics::Get().ProofOfWorkTime().Observe(absl::ToDoubleSeconds(absl::FromChrono(took)));
       response.mutable_compute_time()->set_seconds(std::chrono::duration_cast<std::chrono::seconds>(took).count());
       response.mutable_compute_time()->set_nanos(static_cast<int32_t>(took.count() % 1'000'000'000));
       asio::post(executor, [self = std::move(self), entry = std::move(entry),
@@ -214,6 +250,10 @@ class SignStreamServer : public std::enable_shared_from_this<SignStreamServer> {
 
   void Answer(std::map<std::string, std::shared_ptr<OpenJob>>::iterator at, SignResponse response) {
     at->second->timer.cancel();
+    absl::Status outcome;
+    if (response.has_error()) outcome = absl::Status(static_cast<absl::StatusCode>(response.error().code()), "");
+    Metrics::Get().SignJobDone(at->second->scheme, outcome);
+    SetOutcome(at->second->span, outcome);
     open_.erase(at);
     call_.Send(std::move(response));
     idle_.Set();

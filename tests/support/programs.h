@@ -34,6 +34,8 @@ class Programs {
   /// Where session serves; 0 on its Unix socket, unless SWITCHYARD_SESSION__LISTEN says otherwise.
   int session_port() const { return session_port_; }
   Process& edge() { return *edge_; }
+  Process& session() { return *session_; }
+  Process& signing() { return *signing_; }
   /// A further edge before the same providers.
   std::unique_ptr<Process> Edge(const Variables& more);
 

@@ -92,6 +92,7 @@ Variables RelayVariables(const SimulatedPlatforms& platforms, const std::string&
   variables["SWITCHYARD_PROVIDERS__QWEN__OPTIONS__UPLOAD_URL"] = platforms.url("qwen") + "/oss";
   variables["DEEPSEEK_TOKEN"] = "sim-canary-token-1";
   variables["SWITCHYARD_CHAT__LISTEN"] = "127.0.0.1:0";
+  variables["SWITCHYARD_ADMIN__LISTEN"] = "127.0.0.1:0";
   variables["SWITCHYARD_STATE_DIR"] = state_dir;
   return variables;
 }

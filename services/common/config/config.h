@@ -107,6 +107,19 @@ struct MeshConfig {
   bool enabled() const { return !certificate.empty(); }
 };
 
+/// `admin:` — /metrics, /healthz and /readyz.
+struct AdminConfig {
+  // "127.0.0.1:9090"; "off": not served. Empty: the program's own port on loopback, see AdminListen(). It serves no
+  // secret, so it may be an address that others can reach.
+  std::string listen;
+};
+
+/// `tracing:` — spans to an OpenTelemetry collector.
+struct TracingConfig {
+  std::string otlp_url;     // "http://collector:4318/v1/traces"; empty: no spans
+  double sample_ratio = 1;  // 0 to 1: of the requests that come without a traceparent
+};
+
 /// One account, from DEEPSEEK_TOKEN, DEEPSEEK_TOKEN_2, …
 struct AccountConfig {
   std::string platform;  // "deepseek"
@@ -121,10 +134,13 @@ struct Config {
   SessionConfig session;
   UpstreamConfig http;
   MeshConfig tls;
+  AdminConfig admin;
+  TracingConfig tracing;
   std::string chat_listen = "127.0.0.1:8020";  // `chat.listen`: the all-in-one's ChatService for all models
   std::string state_dir;                       // $XDG_STATE_HOME/switchyard or ~/.local/state/switchyard
   std::string log_level = "info";              // debug, info, warning or error
-  bool reflection = true;                      // gRPC reflection on every service
+  bool reflection = false;                     // gRPC reflection on every service
+  bool channelz = false;                       // gRPC's own view of its connections and calls, on every service
   int threads = 0;                             // 0 to 64 event-loop threads; 0 is one a core
   std::vector<AccountConfig> accounts;
 

@@ -1,5 +1,7 @@
 #include "services/common/config/settings.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <numeric>
 #include <vector>
@@ -110,6 +112,57 @@ Setting GrpcAddress(std::string& field, bool mutual_tls) {
         return "";
       },
       ShowQuoted(field)};
+}
+
+// An address, not a name, and a port.
+bool IsHttpAddress(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  int64_t port;
+  if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(text.substr(colon + 1), &port)) return false;
+  if (port < 0 || port > 65535) return false;
+  std::string host = text.substr(0, colon);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  unsigned char bytes[16];
+  return inet_pton(bracketed ? AF_INET6 : AF_INET, host.c_str(), bytes) == 1;
+}
+
+Setting AdminAddress(std::string& field) {
+  return {[&field](const std::string& text) -> std::string {
+            if (!text.empty() && text != "off" && !IsHttpAddress(text))
+              return "must be an address with a port, like 127.0.0.1:9090, or off";
+            field = text;
+            return "";
+          },
+          ShowQuoted(field)};
+}
+
+Setting CollectorUrl(std::string& field) {
+  return {[&field](const std::string& text) -> std::string {
+            const bool known = absl::StartsWith(text, "https://") || absl::StartsWith(text, "http://");
+            const bool visible =
+                std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+            const size_t host = text.find("//") + 2;
+            // A password in it would be printed with the configuration.
+            const bool whole = known && visible && host < text.size() && text.find('/', host) != std::string::npos &&
+                               text.find('@') == std::string::npos;
+            if (!text.empty() && !whole)
+              return "must be an http or https URL with its path, like http://collector:4318/v1/traces";
+            field = text;
+            return "";
+          },
+          ShowQuoted(field)};
+}
+
+Setting Ratio(double& field) {
+  return {[&field](const std::string& text) -> std::string {
+            double number;
+            if (!absl::SimpleAtod(text, &number) || !(number >= 0 && number <= 1))
+              return "must be a number from 0 to 1";
+            field = number;
+            return "";
+          },
+          [&field] { return absl::StrCat(field); }};
 }
 
 Setting Origin(std::string& field) {
@@ -314,6 +367,10 @@ Settings SettingsOf(Config& config, bool mutual_tls) {
   settings["chat.listen"] = GrpcAddress(config.chat_listen, mutual_tls);
   settings["log.level"] = OneOf(config.log_level, {"debug", "info", "warning", "error"});
   settings["grpc.reflection"] = Bool(config.reflection);
+  settings["grpc.channelz"] = Bool(config.channelz);
+  settings["admin.listen"] = AdminAddress(config.admin.listen);
+  settings["tracing.otlp_url"] = CollectorUrl(config.tracing.otlp_url);
+  settings["tracing.sample_ratio"] = Ratio(config.tracing.sample_ratio);
   settings["state_dir"] = Text(config.state_dir);
   settings["threads"] = Whole(config.threads, 0, 64);
   return settings;

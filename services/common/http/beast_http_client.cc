@@ -322,7 +322,7 @@ class BeastHttpClient final : public HttpClient {
       if (!closed || (!request.repeatable && !NothingReached(response.status())) || scope.ended()) co_return response;
     }
     ConnectPlan plan{*origin, proxy, request.addresses, options_.limits.connect, options_.limits.tls};
-    auto fresh = co_await OpenConnection(scope, std::move(plan), tls_);
+    auto fresh = co_await Open(scope, std::move(plan));
     if (!fresh.ok()) co_return fresh.status();
     bool received = false;
     co_return co_await Exchange(scope, *std::move(fresh), outgoing, place, received);
@@ -334,7 +334,7 @@ class BeastHttpClient final : public HttpClient {
     if (!origin.ok()) co_return origin.status();
     if (auto status = CheckHeaders(handshake.headers); !status.ok()) co_return status;
     ConnectPlan plan{*origin, ProxyFor(*origin), {}, options_.limits.connect, options_.limits.tls, true};
-    auto connection = co_await OpenConnection(scope, std::move(plan), tls_);
+    auto connection = co_await Open(scope, std::move(plan));
     if (!connection.ok()) co_return connection.status();
     WebSocketLimits limits;
     limits.handshake = limits.send = options_.limits.first_byte;
@@ -359,6 +359,14 @@ class BeastHttpClient final : public HttpClient {
   std::optional<Origin> ProxyFor(const Origin& origin) const {
     if (proxy_ && !IsLoopbackHost(origin.host) && !MatchesNoProxy(origin.host, options_.no_proxy)) return proxy_;
     return std::nullopt;
+  }
+
+  asio::awaitable<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> Open(Scope& scope, ConnectPlan plan) {
+    auto opened = co_await OpenConnection(scope, std::move(plan), tls_);
+    if (options_.metrics == nullptr) co_return opened;
+    options_.metrics->UpstreamConnects(opened.ok() ? "" : DetailOf(opened.status()).cause()).Increment();
+    if (opened.ok()) (*opened)->counted = Held(options_.metrics->UpstreamConnections());
+    co_return opened;
   }
 
   asio::awaitable<absl::StatusOr<std::unique_ptr<HttpResponse>>> Exchange(

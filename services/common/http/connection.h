@@ -14,6 +14,7 @@
 #include "services/common/http/byte_channel.h"
 #include "services/common/http/http_client.h"
 #include "services/common/http/origin.h"
+#include "services/common/metrics/metrics.h"
 
 namespace boost::asio::ssl {
 class context;
@@ -30,6 +31,8 @@ class UpstreamConnection : public ByteChannel {
   virtual boost::asio::awaitable<absl::Status> Write(Scope& scope, absl::string_view bytes) = 0;
   /// Whether the peer is still there and silent, as one between requests should be.
   virtual bool IsIdleAndOpen() = 0;
+
+  Held counted;
 };
 
 struct ConnectPlan {

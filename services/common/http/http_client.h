@@ -26,6 +26,8 @@
 
 namespace switchyard {
 
+class Metrics;
+
 struct HttpRequest {
   std::string method = "GET";
   std::string url;           // absolute; http or https
@@ -111,6 +113,8 @@ struct HttpClientOptions {
   std::string no_proxy = {};  // comma-separated hosts and .suffixes
   // PEM file of trusted roots instead of the system's; for tests.
   std::string ca_file = {};
+  // Where its connections are counted, as those to platforms; nullptr: nowhere. Outlives the client.
+  Metrics* metrics = nullptr;
 };
 
 /// The proxy settings of HTTPS_PROXY / https_proxy and NO_PROXY / no_proxy.

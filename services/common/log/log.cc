@@ -7,9 +7,11 @@
 #include <atomic>
 #include <cmath>
 #include <memory>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
@@ -18,6 +20,7 @@ namespace {
 
 constexpr size_t kMaxValueBytes = 1024;
 constexpr size_t kQueueLines = 8192;
+constexpr absl::Duration kFlushLimit = absl::Seconds(1);
 
 std::atomic<LogLevel> g_level{LogLevel::kWarning};
 std::atomic<spdlog::logger*> g_logger{nullptr};
@@ -122,12 +125,23 @@ void InitLogging(LogLevel level, absl::string_view program) {
   g_logger = logger.get();
 }
 
-void FlushLogs() {
-  if (spdlog::logger* logger = g_logger.exchange(nullptr)) {
+bool FlushLogs() {
+  spdlog::logger* logger = g_logger.exchange(nullptr);
+  if (logger == nullptr) return true;
+  auto ended = std::make_shared<absl::Notification>();
+  std::thread([logger, ended] {
     logger->flush();
     Owner().reset();
     spdlog::shutdown();  // joins the writer thread once its queue is empty
-  }
+    ended->Notify();
+  }).detach();
+  return ended->WaitForNotificationWithTimeout(kFlushLimit);
+}
+
+uint64_t DroppedLogLines() {
+  if (g_logger.load() == nullptr) return 0;
+  const auto pool = spdlog::thread_pool();
+  return pool == nullptr ? 0 : pool->overrun_counter();
 }
 
 void Log(LogLevel level, absl::string_view event, std::initializer_list<LogField> fields) {

@@ -36,8 +36,12 @@ struct LogField {
 /// without it, warnings and errors alone are written.
 void InitLogging(LogLevel level, absl::string_view program);
 
-/// Writes what is queued, waiting 1 s at most. At exit.
-void FlushLogs();
+/// Writes what is queued and ends the writer. At exit. @return false if that took more than 1 s, because nobody reads
+/// the output: the writer is still in it, and the process can only end by _exit().
+bool FlushLogs();
+
+/// Lines dropped so far because the queue was full.
+uint64_t DroppedLogLines();
 
 void Log(LogLevel level, absl::string_view event, std::initializer_list<LogField> fields);
 

@@ -1,5 +1,7 @@
 #include "services/common/program/from_config.h"
 
+#include "services/common/metrics/metrics.h"
+
 namespace switchyard {
 
 HttpClientOptions HttpClientOptionsFrom(const Config& config) {
@@ -9,6 +11,7 @@ HttpClientOptions HttpClientOptionsFrom(const Config& config) {
   options.limits.first_byte = config.http.first_byte_limit;
   options.limits.idle = config.http.idle_limit;
   options.ca_file = config.http.ca_file;
+  options.metrics = &Metrics::Get();
   return options;
 }
 
@@ -21,8 +24,14 @@ ServerHostOptions HostOptionsFrom(const Config& config, const std::string& liste
   ServerHostOptions options;
   options.listen = listen;
   options.reflection = config.reflection;
+  options.channelz = config.channelz;
   options.identity = identity;
-  if (identity != nullptr) options.rules = MeshRules(config.tls.chat_callers);
+  if (identity == nullptr) return options;
+  options.rules = MeshRules(config.tls.chat_callers);
+  // Where they are switched on, they are for the people behind the same names.
+  if (config.reflection)
+    options.rules.push_back({"/grpc.reflection.v1alpha.ServerReflection/", config.tls.chat_callers});
+  if (config.channelz) options.rules.push_back({"/grpc.channelz.v1.Channelz/", config.tls.chat_callers});
   return options;
 }
 

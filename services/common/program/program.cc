@@ -18,6 +18,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "services/common/log/log.h"
+#include "services/common/program/telemetry.h"
 #include "services/common/rpc/server_host.h"
 
 namespace switchyard {
@@ -170,8 +171,9 @@ void ExitSoon() {
   }).detach();
 }
 
-void StopInOrder(RunningProgram& program, const Config& config, const sigset_t& signals) {
+void StopInOrder(RunningProgram& program, Telemetry& telemetry, const Config& config, const sigset_t& signals) {
   LogInfo("stopping");
+  telemetry.SetReady(false);
   program.Drain();
   if (config.server.drain_delay > absl::ZeroDuration() && WaitForSignal(signals, config.server.drain_delay) != 0) {
     ExitSoon();
@@ -186,6 +188,13 @@ void StopInOrder(RunningProgram& program, const Config& config, const sigset_t& 
   program.Finish(config.server.drain_limit);
   pthread_kill(hurry.native_handle(), SIGHUP);  // it waits for nothing any more
   hurry.join();
+}
+
+/// @return `status`, once the logs are out. A writer that is stuck in an output which nobody reads cannot be joined, so
+/// then the process ends here.
+int LogsWritten(int status) {
+  if (!FlushLogs()) _exit(status);
+  return status;
 }
 
 }  // namespace
@@ -239,19 +248,26 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
       return kBadUsage;
     }
   }
+  const bool own_admin_port = config->admin.listen.empty();
+  if (own_admin_port) config->admin.listen = absl::StrCat("127.0.0.1:", spec.admin_port);
   std::fprintf(stdout, "# configuration of %s\n%s", spec.name.c_str(), RedactedConfig(*config).c_str());
   std::fflush(stdout);
   if (flags.check_config) return 0;
 
   RaiseDescriptorLimit();
   InitLogging(LevelOf(config->log_level), spec.name);
+  const auto not_started = [&spec](const absl::Status& why) {
+    std::fprintf(stderr, "%s: %s\n", spec.name.c_str(), std::string(why.message()).c_str());
+    return LogsWritten(kNotStarted);
+  };
+  auto telemetry = Telemetry::Start(spec.name, *config, /*must_listen=*/!own_admin_port);
+  if (!telemetry.ok()) return not_started(telemetry.status());
   auto program = spec.start(*config);
-  if (!program.ok()) {
-    std::fprintf(stderr, "%s: %s\n", spec.name.c_str(), std::string(program.status().message()).c_str());
-    FlushLogs();
-    return kNotStarted;
+  if (!program.ok()) return not_started(program.status());
+  (*telemetry)->SetReady(true);
+  for (const std::string& line : {(*program)->Greeting(), (*telemetry)->Greeting()}) {
+    if (!line.empty()) std::fprintf(stdout, "%s\n", line.c_str());
   }
-  std::fprintf(stdout, "%s\n", (*program)->Greeting().c_str());
   std::fflush(stdout);
 
   int received = 0;
@@ -259,14 +275,15 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
     received = WaitForSignal(signals, absl::InfiniteDuration());
   } while (received == SIGHUP);  // a terminal that closes does not end a relay
   if (received == SIGTERM) {
-    StopInOrder(**program, *config, signals);
+    StopInOrder(**program, **telemetry, *config, signals);
   } else {
     ExitSoon();
+    (*telemetry)->SetReady(false);
     (*program)->Abandon();
   }
   program->reset();
-  FlushLogs();
-  return 0;
+  telemetry->reset();
+  return LogsWritten(0);
 }
 
 }  // namespace switchyard

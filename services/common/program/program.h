@@ -5,9 +5,11 @@
 //   }
 //
 // SIGTERM: Drain(), the configured delay, Finish() up to the configured limit, exit 0. SIGINT, or a second signal:
-// Abandon(), and the program is gone within a second or so.
+// Abandon(), and the program is gone within a second or so. The admin port's /readyz says no before the start is done
+// and from the first signal on.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -42,6 +44,7 @@ struct ProgramSpec {
   std::function<absl::StatusOr<std::unique_ptr<RunningProgram>>(Config config)> start;
   bool serves_http = false;  // takes --insecure
   bool keeps_store = false;  // takes --store
+  uint16_t admin_port = 0;   // on loopback, where `admin.listen` does not say; 0 picks a free one
   // What else has to be good before it is started, and before --check-config says so.
   std::function<absl::Status(const Config& config)> check = {};
 };

@@ -12,7 +12,9 @@
 #include "boost/asio/post.hpp"
 #include "services/common/async/sleep.h"
 #include "services/common/catalogue/catalogue.h"
+#include "services/common/http/observed_http.h"
 #include "services/common/log/log.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/provider/account_use.h"
 #include "services/common/provider/answer.h"
 #include "services/common/provider/attachments.h"
@@ -26,6 +28,7 @@
 #include "services/common/status/reason.h"
 #include "services/common/text/utf8.h"
 #include "services/common/time/backoff.h"
+#include "services/common/trace/span.h"
 
 namespace switchyard {
 
@@ -84,12 +87,13 @@ std::pair<std::string, std::string> UnpackKept(const std::string& packed) {
 class ActiveTurn final : public Turn {
  public:
   ActiveTurn(ChatRequest& request, const ModelEntry& model, Choices choices, StreamWriter<ChatEvent>& out,
-             HttpClient& http, SigningClient& signing, const Clock& clock, Random& random)
+             const CallContext& context, HttpClient& http, SigningClient& signing, const Clock& clock, Random& random)
       : request_(request),
         model_(model),
         choices_(std::move(choices)),
         out_(out),
-        http_(http),
+        context_(context),
+        http_(http, model.platform, context.traceparent),
         signing_client_(signing),
         clock_(clock),
         filter_({.format = choices_.format,
@@ -174,7 +178,7 @@ class ActiveTurn final : public Turn {
   HttpClient& http() override { return http_; }
 
   SignStream& signing() override {
-    if (!signing_) signing_ = signing_client_.Open(out_.scope(), out_.context());
+    if (!signing_) signing_ = signing_client_.Open(out_.scope(), context_);
     return *signing_;
   }
 
@@ -288,7 +292,8 @@ class ActiveTurn final : public Turn {
   const ModelEntry& model_;
   Choices choices_;
   StreamWriter<ChatEvent>& out_;
-  HttpClient& http_;
+  const CallContext& context_;
+  ObservedHttpClient http_;
   SigningClient& signing_client_;
   const Clock& clock_;
   std::unique_ptr<SignStream> signing_;
@@ -310,6 +315,21 @@ class ActiveTurn final : public Turn {
 
 absl::Status StoppingError() {
   return MakeError(Reason::REASON_NO_BACKEND, "the relay is stopping", {.cause = "stopping"});
+}
+
+/// Takes a lease, in a span that is the wait for it.
+asio::awaitable<absl::Status> AcquireInSpan(AccountUse& use, Scope& call, SessionClient& sessions, CallContext context,
+                                            session::v1::Acquire acquire,
+                                            std::function<void(const absl::Status&)> lost) {
+  Span span = Span::Start("lease", SpanKind::kClient, context.traceparent);
+  context.traceparent = span.traceparent();
+  absl::Status acquired = co_await use.Acquire(call, sessions, std::move(context), std::move(acquire), std::move(lost));
+  if (acquired.ok()) {
+    span.Set("switchyard.account", use.account().label);
+  } else if (span.recording()) {
+    span.Fail(ReasonLabel(acquired));
+  }
+  co_return acquired;
 }
 
 asio::awaitable<void> RunCleanUp(std::shared_ptr<AccountUse> use, bool keep) { co_await use->CleanUp(keep); }
@@ -373,6 +393,7 @@ ChatService::~ChatService() { FinishCleanUps(absl::Seconds(15)); }
 
 void ChatService::Add(std::unique_ptr<Provider> provider, int max_in_flight) {
   std::string platform(provider->platform());
+  Metrics::Get().ShowProvider(platform);
   providers_.try_emplace(std::move(platform), std::move(provider), max_in_flight);
 }
 
@@ -380,7 +401,7 @@ grpc::ServerWriteReactor<ChatEvent>* ChatService::Chat(grpc::CallbackServerConte
                                                        const ChatRequest* request) {
   // Moved out of the call, which made it for this alone: it may hold pictures, and a turn is long.
   auto body = [this, request = std::move(*const_cast<ChatRequest*>(request))](StreamWriter<ChatEvent>& out) mutable {
-    return Serve(request, out);
+    return Observe(request, out);
   };
   return ServeStream<ChatEvent>(dependencies_.runtime.Next(), context, std::move(body));
 }
@@ -426,13 +447,41 @@ void ChatService::EndTurns() {
   }
 }
 
-asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWriter<ChatEvent>& out) {
-  TurnEntry entry(*this, out.scope());
-  const auto start = dependencies_.clock.MonotonicNow();
+/// Serves a turn, and counts it.
+asio::awaitable<absl::Status> ChatService::Observe(ChatRequest& request, StreamWriter<ChatEvent>& out) {
+  const std::string id = request.model();
+  const ModelEntry* model = FindModel(id);
+  const absl::string_view platform = model == nullptr ? absl::string_view() : model->platform;
+  const Held running(Metrics::Get().TurnsInFlight(platform));
   CallContext context = out.context();
   if (IsRequestId(request.request_id())) context.request_id = request.request_id();
   if (context.request_id.empty()) context.request_id = absl::StrCat("req_", dependencies_.random.NextHex(24));
+  Span span = Span::Start("chat", SpanKind::kServer, context.traceparent, context.tracestate);
+  context.traceparent = span.traceparent();
+  absl::Status status = co_await Serve(request, out, context);
+  if (!status.ok() && out.scope().ended()) status = out.scope().status();
+  Metrics::Get().TurnDone({.platform = platform, .model = id, .status = status});
+  if (span.recording()) {
+    span.Set("rpc.system", "grpc");
+    span.Set("rpc.service", "switchyard.chat.v1.ChatService");
+    span.Set("rpc.method", "Chat");
+    span.Set("rpc.grpc.status_code", static_cast<int>(status.code()));
+    span.Set("gen_ai.operation.name", "chat");
+    if (model != nullptr) {
+      span.Rename(absl::StrCat("chat ", model->id));
+      span.Set("gen_ai.provider.name", model->platform);
+      span.Set("gen_ai.request.model", model->id);
+    }
+    span.Set("switchyard.request_id", context.request_id);
+    if (!status.ok()) span.Fail(ReasonLabel(status));
+  }
+  co_return status;
+}
 
+asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWriter<ChatEvent>& out,
+                                                 CallContext context) {
+  TurnEntry entry(*this, out.scope());
+  const auto start = dependencies_.clock.MonotonicNow();
   auto model = ResolveModel(request);
   if (!model.ok()) co_return model.status();
   const auto found = providers_.find(std::string((*model)->platform));
@@ -453,7 +502,7 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
 
   Choices choices = Choose(request, taken, provider.abilities(taken), options_.reasoning_format);
   out.set_merge(&MergeDeltas);
-  ActiveTurn turn(request, taken, std::move(choices), out, dependencies_.http, dependencies_.signing,
+  ActiveTurn turn(request, taken, std::move(choices), out, context, dependencies_.http, dependencies_.signing,
                   dependencies_.clock, dependencies_.random);
   if (auto status = turn.Prepare(provider.default_history()); !status.ok()) co_return status;
 
@@ -464,6 +513,8 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
   absl::Status status;
   int tries = 0;
   bool token_renewed = false;
+  absl::Duration lease_wait;
+  Metrics& metrics = Metrics::Get();
   for (;;) {
     if (!use) {
       use = std::make_shared<AccountUse>(out.scope().executor(), provider);
@@ -476,8 +527,10 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
       if (request.credential().has_token()) acquire.set_caller_token(request.credential().token());
       acquire.set_account(request.credential().pool().account());
       for (const std::string& label : tried) acquire.add_exclude(label);
+      const auto wished = dependencies_.clock.MonotonicNow();
       const absl::Status acquired =
-          co_await use->Acquire(out.scope(), dependencies_.sessions, context, std::move(acquire), entry.Ender());
+          co_await AcquireInSpan(*use, out.scope(), dependencies_.sessions, context, std::move(acquire), entry.Ender());
+      lease_wait += absl::FromChrono(dependencies_.clock.MonotonicNow() - wished);
       if (!acquired.ok()) {
         // Without another account the first one's own error says more than "no account left".
         if (tries == 0) status = acquired;
@@ -490,12 +543,14 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
     status = co_await RunToItsEnd(provider, turn);
     if (turn.CanRepair() && !out.scope().ended() && repairs_.TakeRetry()) {
       const absl::Status unmet = status;
+      metrics.Repairs(provider.platform()).Increment();
       turn.StartRepair();
       status = co_await RunToItsEnd(provider, turn);
       // The caller did not write what the platform does not take now.
       if (status.code() == absl::StatusCode::kInvalidArgument) status = unmet;
     }
     status = Attributed(status, provider.platform());
+    if (ReasonOf(status) == Reason::REASON_UPSTREAM_CHANGED) metrics.UpstreamChanged(provider.platform()).Increment();
     if (out.scope().ended()) break;
     const Retry retry = RetryFor(ReasonOf(status));
     bool renewed = false;
@@ -508,6 +563,7 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
     if (!renewed) use->Report(status);
     if (status.ok() || tries == 2 || turn.emitted() || turn.may_have_begun() || turn.repairing()) break;
     if (retry == Retry::kNo || !retries_.TakeRetry()) break;
+    metrics.Retries(provider.platform(), status).Increment();
     if (renewed) continue;
     if (retry == Retry::kSameAccount) {
       const absl::Status slept = co_await Sleep(out.scope(), BackoffDelay(kSameAccount, 0, dependencies_.random));
@@ -521,6 +577,11 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
   }
 
   if (out.scope().ended()) status = out.scope().status();
+  metrics.LeaseWait(provider.platform()).Observe(absl::ToDoubleSeconds(lease_wait));
+  if (turn.first_content()) {
+    metrics.TurnTimeToFirstToken(provider.platform())
+        .Observe(absl::ToDoubleSeconds(absl::FromChrono(*turn.first_content() - start)));
+  }
   // Once an account has been used, a further try was this service's own to make.
   if (tries > 0 && !status.ok()) out.ForbidRetry();
   if (options_.log_turns) {
@@ -528,13 +589,15 @@ asio::awaitable<absl::Status> ChatService::Serve(ChatRequest& request, StreamWri
       return absl::ToDoubleMilliseconds(absl::FromChrono(when - start));
     };
     LogInfo("turn", {{"request_id", context.request_id},
+                     {"trace_id", TraceIdOf(context.traceparent)},
                      {"model", (*model)->id},
                      {"platform", provider.platform()},
                      {"account", use ? use->account().label : std::string()},
                      {"code", absl::StatusCodeToString(status.code())},
-                     {"reason", status.ok() ? std::string() : ReasonName(ReasonOf(status))},
+                     {"reason", status.ok() ? std::string() : ReasonLabel(status)},
                      {"cause", DetailOf(status).cause()},
                      {"tries", tries},
+                     {"lease_wait_ms", absl::ToDoubleMilliseconds(lease_wait)},
                      {"first_content_ms", turn.first_content() ? since_start(*turn.first_content()) : -1.0},
                      {"duration_ms", since_start(dependencies_.clock.MonotonicNow())}});
   }

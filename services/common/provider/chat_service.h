@@ -69,7 +69,8 @@ class ChatService final : public chat::v1::ChatService::CallbackService {
                                        chat::v1::ListModelsResponse* response) override;
 
  private:
-  boost::asio::awaitable<absl::Status> Serve(ChatRequest& request, StreamWriter<ChatEvent>& out);
+  boost::asio::awaitable<absl::Status> Observe(ChatRequest& request, StreamWriter<ChatEvent>& out);
+  boost::asio::awaitable<absl::Status> Serve(ChatRequest& request, StreamWriter<ChatEvent>& out, CallContext context);
   boost::asio::awaitable<absl::Status> List(Scope& scope, CallContext context, chat::v1::ListModelsResponse& response);
   boost::asio::awaitable<void> DeletePending(Provider& provider, std::shared_ptr<Scope> life);
 

@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/common/async/runtime.h"
+#include "services/common/config/platforms.h"
+#include "services/common/http/observed_http.h"
 #include "services/common/program/from_config.h"
 #include "services/common/program/program.h"
 #include "services/common/provider/chat_service.h"
@@ -18,6 +20,8 @@ namespace {
 // How long an abandoned turn's clean-up may take.
 constexpr absl::Duration kHurry = absl::Milliseconds(800);
 constexpr absl::Duration kCleanUpLimit = absl::Seconds(15);
+// 9021 for the platform at 8021.
+constexpr int kAdminPortOffset = 1000;
 
 class Running final : public RunningProgram {
  public:
@@ -30,7 +34,7 @@ class Running final : public RunningProgram {
     if (!http.ok()) return http.status();
     self->http_ = *std::move(http);
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
-    self->sessions_ = std::make_unique<SessionClient>(MakeChannel(config.SessionTarget(), self->identity_.get()));
+    self->sessions_ = std::make_unique<SessionClient>(MakeWatchfulChannel(config.SessionTarget(), self->identity_.get()));
     self->signing_ = std::make_unique<SigningClient>(MakeChannel(config.signing.target, self->identity_.get()));
     ChatService::Options options;
     options.reasoning_format = ReasoningFormatOf(config);
@@ -39,7 +43,8 @@ class Running final : public RunningProgram {
         std::make_unique<ChatService>(ChatService::Dependencies{*self->runtime_, *self->sessions_, *self->signing_,
                                                                 *self->http_, SystemClock::Get(), SystemRandom::Get()},
                                       options);
-    const ProviderTools tools{*self->http_, *self->signing_, SystemClock::Get(), SystemRandom::Get()};
+    self->observed_http_ = std::make_unique<ObservedHttpClient>(*self->http_, spec.platform);
+    const ProviderTools tools{*self->observed_http_, *self->signing_, SystemClock::Get(), SystemRandom::Get()};
     self->chat_->Add(spec.make(config, tools), config.providers.at(spec.platform).max_in_flight);
     auto host = ServerHost::Start(
         HostOptionsFrom(config, config.providers.at(spec.platform).listen, self->identity_.get()), {self->chat_.get()});
@@ -70,6 +75,7 @@ class Running final : public RunningProgram {
  private:
   std::unique_ptr<MeshIdentity> identity_;
   std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<HttpClient> observed_http_;  // outside of turns, which have one of their own
   std::unique_ptr<SessionClient> sessions_;
   std::unique_ptr<SigningClient> signing_;
   std::unique_ptr<Runtime> runtime_;
@@ -88,6 +94,9 @@ int ProviderMain(int argc, char** argv, const ProviderProgram& program) {
   spec.set_listen = [&](Config& config, const std::string& listen) {
     return SetGrpcListen(config.providers.at(program.platform).listen, listen);
   };
+  for (const PlatformDefaults& platform : Platforms()) {
+    if (platform.name == program.platform) spec.admin_port = static_cast<uint16_t>(platform.port + kAdminPortOffset);
+  }
   spec.start = [&](Config config) { return Running::Start(program, config); };
   return RunProgram(argc, argv, spec);
 }

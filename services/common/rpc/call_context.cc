@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
-#include "absl/strings/ascii.h"
+#include "services/common/trace/trace_context.h"
 
 namespace switchyard {
 namespace {
 
 constexpr char kRequestIdKey[] = "x-request-id";
 constexpr char kTraceparentKey[] = "traceparent";
+constexpr char kTracestateKey[] = "tracestate";
 // gRPC turns a far deadline into "none"; anything beyond a day is one.
 constexpr auto kFarAway = std::chrono::hours(24);
 
@@ -25,16 +26,9 @@ bool IsRequestId(absl::string_view text) {
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
 }
 
-bool IsTraceparent(absl::string_view text) {
-  // version "-" trace-id "-" parent-id "-" flags. Source: W3C Trace Context, section 3.2.
-  if (text.size() != 55 || text[2] != '-' || text[35] != '-' || text[52] != '-') return false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (i == 2 || i == 35 || i == 52) continue;
-    if (!absl::ascii_isxdigit(static_cast<unsigned char>(text[i])) ||
-        absl::ascii_isupper(static_cast<unsigned char>(text[i])))
-      return false;
-  }
-  return text.substr(0, 2) != "ff";
+std::string TraceIdOf(absl::string_view traceparent) {
+  const auto context = ParseTraceparent(traceparent);
+  return context ? context->trace_id : std::string();
 }
 
 Scope::Deadline FromSystemDeadline(std::chrono::system_clock::time_point deadline) {
@@ -49,7 +43,12 @@ CallContext CallContext::FromServer(const grpc::CallbackServerContext& server) {
   context.request_id = Metadata(server, kRequestIdKey);
   if (!IsRequestId(context.request_id)) context.request_id.clear();
   context.traceparent = Metadata(server, kTraceparentKey);
-  if (!IsTraceparent(context.traceparent)) context.traceparent.clear();
+  if (ParseTraceparent(context.traceparent)) {
+    context.tracestate = Metadata(server, kTracestateKey);
+    if (!IsTracestate(context.tracestate)) context.tracestate.clear();
+  } else {
+    context.traceparent.clear();
+  }
   context.deadline = FromSystemDeadline(server.deadline());
   return context;
 }
@@ -57,6 +56,7 @@ CallContext CallContext::FromServer(const grpc::CallbackServerContext& server) {
 void CallContext::ApplyTo(grpc::ClientContext& client) const {
   if (!request_id.empty()) client.AddMetadata(kRequestIdKey, request_id);
   if (!traceparent.empty()) client.AddMetadata(kTraceparentKey, traceparent);
+  if (!traceparent.empty() && !tracestate.empty()) client.AddMetadata(kTracestateKey, tracestate);
   if (deadline != Scope::Deadline::max()) {
     client.set_deadline(
         std::chrono::system_clock::now() +

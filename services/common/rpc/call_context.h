@@ -18,7 +18,8 @@ namespace switchyard {
 
 struct CallContext {
   std::string request_id;   // at most 128 visible ASCII characters; anything else is dropped on arrival
-  std::string traceparent;  // W3C form, passed on unchanged; empty if none or malformed
+  std::string traceparent;  // W3C form, of the span that calls; empty if there is no trace, or a malformed one
+  std::string tracestate;   // passed on unchanged; empty without a traceparent
   Scope::Deadline deadline = Scope::Deadline::max();
 
   static CallContext FromServer(const grpc::CallbackServerContext& server);
@@ -29,7 +30,9 @@ struct CallContext {
 };
 
 bool IsRequestId(absl::string_view text);
-bool IsTraceparent(absl::string_view text);
+
+/// The 32 digits of the trace in a traceparent, for logs; "" if there is none.
+std::string TraceIdOf(absl::string_view traceparent);
 
 /// gRPC speaks system time; timers here are monotonic.
 Scope::Deadline FromSystemDeadline(std::chrono::system_clock::time_point deadline);

@@ -1,5 +1,6 @@
 #include "services/common/rpc/channel.h"
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -69,13 +70,36 @@ void KeepCallbackThreads() {
   (void)kept;
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity, Resend resend) {
+namespace {
+
+constexpr absl::string_view kAddressList = "ipv4:";
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity, Resend resend,
+                                           grpc::ChannelArguments arguments) {
   KeepCallbackThreads();
-  grpc::ChannelArguments arguments = ChannelSettings();
   const bool clear = identity == nullptr || absl::StartsWith(target, "unix:");
   // In the clear there is one process at the other end, and nothing to choose from.
   arguments.SetServiceConfigJSON(ServiceConfig(!clear, resend));
-  return grpc::CreateCustomChannel(target, clear ? grpc::InsecureChannelCredentials() : identity->Client(), arguments);
+  if (clear) return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  // gRPC would look for the whole list in the certificate.
+  if (absl::StartsWith(target, kAddressList) && absl::StrContains(target, ',')) {
+    const std::string first = target.substr(kAddressList.size(), target.find(',') - kAddressList.size());
+    arguments.SetSslTargetNameOverride(first.substr(0, first.rfind(':')));
+  }
+  return grpc::CreateCustomChannel(target, identity->Client(), arguments);
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity, Resend resend) {
+  return MakeChannel(target, identity, resend, ChannelSettings());
+}
+
+std::shared_ptr<grpc::Channel> MakeWatchfulChannel(const std::string& target, const MeshIdentity* identity) {
+  grpc::ChannelArguments arguments = ChannelSettings();
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 2'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2'000);
+  return MakeChannel(target, identity, Resend::kNever, std::move(arguments));
 }
 
 }  // namespace switchyard

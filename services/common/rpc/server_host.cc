@@ -10,8 +10,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/impl/server_builder_option.h"
+#include "grpcpp/impl/server_builder_plugin.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "services/common/net/loopback.h"
@@ -27,30 +30,52 @@ void ApplySettings(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(64 * 1024 * 1024);
   builder.SetMaxSendMessageSize(64 * 1024 * 1024);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 * 1024);
-  // Half the clients' interval: pings arrive early, and a strict server would cut the connection.
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // Half the interval of the most watchful client: pings arrive early, and a strict server would cut the connection.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1'000);
+  // What a client that was cut off holds, an account first of all, is free again soon.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 5'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   // Without this, a second process would share the port and take every other connection.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
+/// Which of gRPC's own services a server has. Being linked in is enough for reflection to be in every server, so what
+/// is not wanted is taken out.
+class OwnTools final : public grpc::ServerBuilderOption {
+ public:
+  OwnTools(bool reflection, bool channelz) : reflection_(reflection), channelz_(channelz) {}
+
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [this](const std::unique_ptr<grpc::ServerBuilderPlugin>& plugin) {
+      const std::string name = plugin->name();
+      return (name == "proto_server_reflection" && !reflection_) || (name == "channelz_service" && !channelz_);
+    });
+  }
+
+ private:
+  const bool reflection_;
+  const bool channelz_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServerHost>> ServerHost::Start(ServerHostOptions options,
                                                               std::vector<grpc::Service*> services) {
   static std::once_flag once;
-  std::call_once(once, [&] {
+  std::call_once(once, [] {
     grpc::EnableDefaultHealthCheckService(true);
-    if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::channelz::experimental::InitChannelzService();
   });
 
   KeepCallbackThreads();
   auto host = std::unique_ptr<ServerHost>(new ServerHost());
   grpc::ServerBuilder builder;
   ApplySettings(builder);
+  builder.SetOption(std::make_unique<OwnTools>(options.reflection, options.channelz));
   for (grpc::Service* service : services) builder.RegisterService(service);
 
   int port = -1;

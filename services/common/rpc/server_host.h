@@ -22,7 +22,8 @@ namespace switchyard {
 struct ServerHostOptions {
   // "127.0.0.1:8021", "[::1]:0" or "unix:/path"; empty: in-process only. A Unix socket gets mode 0600.
   std::string listen;
-  bool reflection = true;
+  bool reflection = false;
+  bool channelz = false;  // gRPC's own view of the process's connections and calls
   // For mutual TLS; nullptr: in the clear, and only where no other machine comes. A Unix socket is always in the clear.
   const MeshIdentity* identity = nullptr;
   std::vector<CallRule> rules = {};  // with an identity: who may call what

@@ -51,7 +51,10 @@ EtcdClient::EtcdClient(EtcdOptions options) : options_(std::move(options)) {
   KeepCallbackThreads();
   for (const std::string& endpoint : options_.endpoints) {
     auto credentials = options_.credentials ? options_.credentials : grpc::InsecureChannelCredentials();
-    auto channel = grpc::CreateCustomChannel(endpoint, credentials, ChannelSettings());
+    grpc::ChannelArguments arguments = ChannelSettings();
+    // A member that comes back is needed soon: leases end within seconds.
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+    auto channel = grpc::CreateCustomChannel(endpoint, credentials, arguments);
     members_.push_back({etcdserverpb::KV::NewStub(channel), etcdserverpb::Lease::NewStub(channel),
                         etcdserverpb::Watch::NewStub(channel)});
   }

@@ -18,6 +18,7 @@
 #include "services/common/async/task_group.h"
 #include "services/common/log/log.h"
 #include "services/session/seal.h"
+#include "services/session/timed_write.h"
 #include "switchyard/session/store/v1/records.pb.h"
 #include "switchyard/session/v1/session.pb.h"
 
@@ -123,7 +124,7 @@ class EtcdStore final : public Store {
   void Write(Change change, Done done) override {
     std::string label = std::visit([](const auto& one) { return LabelOf(one); }, change);
     asio::post(executor_,
-               [this, label = std::move(label), change = std::move(change), done = std::move(done)]() mutable {
+               [this, label = std::move(label), change = std::move(change), done = Timed(std::move(done))]() mutable {
                  if (label.empty()) return tasks_.Spawn(executor_, AfterAll(std::move(done)));
                  if (std::holds_alternative<PutState>(change)) ++states_under_way_[label];
                  Queue(label, ChangeItem{std::move(change), std::move(done)});
@@ -506,11 +507,11 @@ class EtcdStore final : public Store {
       if (observer_ != nullptr) observer_->OnUse(label, Elsewhere(label), ended);
     }
     for (const std::string& label : news.exchanges) {
-      const bool in_doubt = journal_.count(label) > 0 && locks_.count(label) == 0;
-      const bool changed = in_doubt ? in_doubt_.insert(label).second : in_doubt_.erase(label) > 0;
-      // While the lock is held, the doubt that was there before is its holder's to settle.
-      if (changed && observer_ != nullptr && (in_doubt || journal_.count(label) == 0))
-        observer_->OnInDoubt(label, in_doubt);
+      // A doubt stays until the journal's entry goes, also while another exchange is under way.
+      const bool open = journal_.count(label) > 0;
+      if (open && locks_.count(label) > 0) continue;
+      const bool changed = open ? in_doubt_.insert(label).second : in_doubt_.erase(label) > 0;
+      if (changed && observer_ != nullptr) observer_->OnInDoubt(label, open);
     }
     for (const std::string& label : news.unlocked) {
       if (observer_ != nullptr) observer_->OnExchangeOver(label);

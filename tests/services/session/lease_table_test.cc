@@ -184,5 +184,50 @@ TEST(LeaseTable, AnEndThatNobodyBeganIsIgnored) {
   EXPECT_EQ(table.in_flight("a"), 0);
 }
 
+TEST(LeaseTable, UsesElsewhereCountAndTheirEndStartsTheSpacing) {
+  LeaseTable table({.max_in_flight = 1, .spacing = absl::Seconds(2)});
+  table.AddAccount("a");
+  table.SetElsewhere("a", 1, At(0));
+  ASSERT_TRUE(table.Enqueue({}, At(0)).ok());
+  EXPECT_TRUE(table.GrantReady(At(1), AllHealthy).empty());
+  table.SetElsewhere("a", 0, At(3));
+  EXPECT_TRUE(table.GrantReady(At(4), AllHealthy).empty()) << "too soon after the other's turn";
+  EXPECT_EQ(table.NextEvent(At(4)), At(5));
+  EXPECT_EQ(table.GrantReady(At(5), AllHealthy).size(), 1u);
+  table.SetElsewhere("unknown", 1, At(5));
+}
+
+TEST(LeaseTable, AGrantThatCameToNothingStandsWhereItStood) {
+  LeaseTable table({.max_in_flight = 1});
+  table.AddAccount("a");
+  const auto first = table.Enqueue({.caller = "one"}, At(0));
+  auto grants = table.GrantReady(At(0), AllHealthy);
+  ASSERT_EQ(grants.size(), 1u);
+  const auto second = table.Enqueue({.caller = "two"}, At(1));
+  table.SetElsewhere("a", 1, At(1));
+  table.PutBack(std::move(grants[0]));
+  EXPECT_EQ(table.in_flight("a"), 0);
+  EXPECT_EQ(table.PositionOf(*first), 0);
+  EXPECT_EQ(table.PositionOf(*second), 1);
+  EXPECT_TRUE(table.GrantReady(At(2), AllHealthy).empty());
+  table.SetElsewhere("a", 0, At(2));
+  grants = table.GrantReady(At(2), AllHealthy);
+  ASSERT_EQ(grants.size(), 1u);
+  EXPECT_EQ(grants[0].id, *first) << "it lost its turn";
+}
+
+TEST(LeaseTable, AUseThatGoesOnHereCountsWhateverTheLimit) {
+  LeaseTable table({.max_in_flight = 1});
+  table.AddAccount("a");
+  table.SetElsewhere("a", 1, At(0));
+  table.Take("a");
+  EXPECT_EQ(table.in_flight("a"), 1);
+  table.SetElsewhere("a", 0, At(0));
+  ASSERT_TRUE(table.Enqueue({}, At(0)).ok());
+  EXPECT_TRUE(table.GrantReady(At(0), AllHealthy).empty());
+  table.Release("a", At(1));
+  EXPECT_EQ(table.GrantReady(At(1), AllHealthy).size(), 1u);
+}
+
 }  // namespace
 }  // namespace switchyard

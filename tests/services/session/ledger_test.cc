@@ -95,5 +95,39 @@ TEST(Ledger, DroppingTwiceIsHarmless) {
   EXPECT_EQ(ledger.Find("a", "r"), nullptr);
 }
 
+TEST(Ledger, WhatAnotherHoldsIsNotPendingUntilItsSlotEnds) {
+  Ledger ledger;
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  ledger.Seen("a", "held", now, 0, "slot", true, now);
+  ledger.Seen("a", "left", now, 0, "", false, now);
+  EXPECT_EQ(ledger.TakePending("a", 10, now), std::vector<std::string>{"left"});
+  ledger.SlotEnded("a", "another");
+  EXPECT_FALSE(ledger.HasPending("a", now));
+  ledger.SlotEnded("a", "slot");
+  EXPECT_EQ(ledger.TakePending("a", 10, now), std::vector<std::string>{"held"});
+}
+
+TEST(Ledger, WhatGoesOnElsewhereIsNeitherInUseNorPending) {
+  Ledger ledger;
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  ledger.Open("a", "moved", now, "slot-1");
+  ledger.Open("a", "over", now, "slot-2");
+  ledger.SlotEnded("a", "slot-2");
+  EXPECT_FALSE(ledger.HasPending("a", now)) << "its lease is still here";
+  ledger.Yield("a", {"moved", "over", "unknown"});
+  EXPECT_EQ(ledger.TakePending("a", 10, now), std::vector<std::string>{"over"});
+  ledger.SlotEnded("a", "slot-1");
+  EXPECT_TRUE(ledger.HasPending("a", now));
+}
+
+TEST(Ledger, AnothersFailedCleanUpIsNotRepeatedAtOnce) {
+  Ledger ledger;
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  ledger.Seen("a", "ref", now, 0, "", false, now);
+  ledger.Seen("a", "ref", now, 1, "", false, now);
+  EXPECT_FALSE(ledger.HasPending("a", now));
+  EXPECT_TRUE(ledger.HasPending("a", now + absl::Minutes(1)));
+}
+
 }  // namespace
 }  // namespace switchyard

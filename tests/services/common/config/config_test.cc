@@ -110,6 +110,23 @@ TEST_F(ConfigTest, WithCertificatesGrpcMayLeaveTheMachine) {
   EXPECT_FALSE(Load("session:\n  listen: nowhere\n" + certificates).ok());
 }
 
+TEST_F(ConfigTest, TheStoreIsAFileOrEtcd) {
+  for (const char* good : {"/var/lib/session.db", "session.db", "etcd://a:2379",
+                           "etcd://10.0.0.1:2379,b:2379/prefix/two", "etcds://a:1/x"}) {
+    const auto config = Load(absl::StrCat("session:\n  store: \"", good, "\"\n"));
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->StorePath(), good);
+    EXPECT_TRUE(absl::StrContains(RedactedConfig(*config), good));
+  }
+  for (const char* bad : {"etcd://", "etcd://a", "etcd://a:0", "etcd://a:2379,", "etcd://user@a:2379",
+                          "etcd://a:2379/x/", "http://a:2379", "etcd://a:2379//x"}) {
+    const auto config = Load(absl::StrCat("session:\n  store: \"", bad, "\"\n"));
+    EXPECT_TRUE(absl::StrContains(config.status().message(), "config.yaml:2: session.store: must be")) << bad;
+  }
+  EXPECT_TRUE(Load("session:\n  etcd_ca: a\n  etcd_certificate: b\n  etcd_key: c\n").ok());
+  EXPECT_TRUE(absl::StrContains(Load("session:\n  etcd_key: c\n").status().message(), "needs etcd_certificate"));
+}
+
 TEST_F(ConfigTest, AccountsAreTakenVerbatim) {
   const auto config = Load("",
                            "\xEF\xBB\xBF# comment\r\nDEEPSEEK_TOKEN=a=b$HOME#c\r\n\r\nDEEPSEEK_TOKEN_2=\"quoted "
@@ -215,6 +232,33 @@ TEST(Config, WhatOnlyLooksLikeLoopbackIsRefused) {
     EXPECT_FALSE(config.ok()) << address;
   }
   EXPECT_TRUE(LoadConfig({}, {{"SWITCHYARD_CHAT__LISTEN", "127.0.0.2:0"}}).ok());
+}
+
+TEST_F(ConfigTest, WhatTheRelayTellsAboutItself) {
+  const auto plain = Load("");
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(plain->admin.listen, "");
+  EXPECT_EQ(plain->tracing.otlp_url, "");
+  EXPECT_EQ(plain->tracing.sample_ratio, 1);
+  EXPECT_FALSE(plain->reflection);
+  EXPECT_FALSE(plain->channelz);
+  const auto set = Load(
+      "admin:\n  listen: \"0.0.0.0:9464\"\ngrpc:\n  channelz: true\n  reflection: true\n"
+      "tracing:\n  otlp_url: \"http://collector:4318/v1/traces\"\n  sample_ratio: 0.25\n");
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->admin.listen, "0.0.0.0:9464");
+  EXPECT_EQ(set->tracing.otlp_url, "http://collector:4318/v1/traces");
+  EXPECT_EQ(set->tracing.sample_ratio, 0.25);
+  EXPECT_TRUE(set->reflection);
+  EXPECT_TRUE(set->channelz);
+  for (const char* good : {"off", "[::1]:9090", "127.0.0.1:0"})
+    EXPECT_TRUE(Load("", "", {{"SWITCHYARD_ADMIN__LISTEN", good}}).ok()) << good;
+  for (const char* bad : {"9090", "localhost:9090", "127.0.0.1", "127.0.0.1:65536", ":9090", "on", "::1:9090"})
+    EXPECT_FALSE(Load("", "", {{"SWITCHYARD_ADMIN__LISTEN", bad}}).ok()) << bad;
+  for (const char* bad : {"collector:4318", "ftp://x/v1/traces", "http://collector:4318", "http://a:b@c/v1/traces"})
+    EXPECT_FALSE(Load("", "", {{"SWITCHYARD_TRACING__OTLP_URL", bad}}).ok()) << bad;
+  for (const char* bad : {"-0.1", "1.1", "nan", "half"})
+    EXPECT_FALSE(Load("", "", {{"SWITCHYARD_TRACING__SAMPLE_RATIO", bad}}).ok()) << bad;
 }
 
 TEST(Config, AFileIsAFile) {
