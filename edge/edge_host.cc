@@ -7,19 +7,15 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "edge/error_body.h"
 #include "edge/origin_guard.h"
 #include "services/common/http/https_context.h"
 #include "services/common/log/log.h"
-#include "services/common/metrics/metrics.h"
 #include "services/common/status/reason.h"
 #include "services/common/time/random.h"
 #include "services/common/tls/certificate_files.h"
 
 namespace switchyard {
 namespace {
-
-constexpr int kRequestIdDigits = 24;
 
 std::string Authority(const std::string& host, int port) {
   return absl::StrContains(host, ':') ? absl::StrCat("[", host, "]:", port) : absl::StrCat(host, ":", port);
@@ -120,12 +116,9 @@ absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, 
   http.port = config.server.port;
   http.max_body_bytes = static_cast<size_t>(config.server.max_body_bytes);
   if (edge->https_) http.https_context = [https = edge->https_.get()] { return https->Current(); };
-  http.error_body = [](int status, absl::string_view message, HttpHeaders& headers) {
-    const std::string id = absl::StrCat("req_", SystemRandom::Get().NextHex(kRequestIdDigits));
-    headers.Add("x-request-id", id);
-    LogInfo("request_refused", {{"request_id", id}, {"http_status", status}, {"reason", message}});
-    Metrics::Get().RequestDone({.api = "other", .http_status = status});
-    return HttpErrorBody(status, message);
+  http.error_body = [service = edge->service_.get()](const HttpServerRequest* request, int status,
+                                                     absl::string_view message, HttpHeaders& headers) {
+    return service->RefusalBody(request, status, message, headers);
   };
   http.check_header = [service = edge->service_.get()](const HttpServerRequest& request) {
     return service->CheckHeader(request);

@@ -169,6 +169,7 @@ void EdgeService::Close(const HttpServerRequest& request, Exchange& exchange, bo
                       {"status", record.http_status},
                       {"code", absl::StatusCodeToString(record.status.code())},
                       {"reason", record.status.ok() ? std::string() : ReasonLabel(record.status)},
+                      {"refused", record.refused},
                       {"client_gone", gone},
                       {"first_content_ms", record.first_content ? since_start(*record.first_content) : -1.0},
                       {"bytes", record.body_bytes},
@@ -208,6 +209,25 @@ std::optional<HttpRefusal> EdgeService::CheckHeader(const HttpServerRequest& req
   auto refusal = Screen(request, exchange);
   if (refusal) Close(request, exchange, false);
   return refusal;
+}
+
+std::string EdgeService::RefusalBody(const HttpServerRequest* request, int status, absl::string_view message,
+                                     HttpHeaders& headers) {
+  // Without a header nothing is known but that somebody was there.
+  const HttpServerRequest unread;
+  const HttpServerRequest& known = request != nullptr ? *request : unread;
+  Exchange exchange = Open(known);
+  Admission admission = gate_.Look(known, MethodOf(known.path));
+  exchange.caller = std::move(admission.caller);
+  exchange.record.http_status = status;
+  exchange.record.refused = std::string(message);
+  for (const auto& [name, value] : exchange.headers) headers.Add(name, value);
+  for (const auto& [name, value] : admission.headers) headers.Add(name, value);
+  const std::string& id = exchange.context.request_id;
+  if (exchange.record.error_form == ErrorForm::kAnthropic) headers.Add("request-id", id);
+  std::string body = HttpErrorBody(status, message, exchange.record.error_form, id);
+  Close(known, exchange, false);
+  return body;
 }
 
 asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpResponder& responder) {

@@ -50,6 +50,10 @@ class EdgeService {
   /// For HttpServerOptions::check_header: answers what the header alone decides, before the body comes.
   std::optional<HttpRefusal> CheckHeader(const HttpServerRequest& request);
 
+  /// For HttpServerOptions::error_body: what the server itself refuses, in the form of the request's API.
+  std::string RefusalBody(const HttpServerRequest* request, int status, absl::string_view message,
+                          HttpHeaders& headers);
+
   /// From now on /readyz says no; everything is still served.
   void Drain() { draining_ = true; }
 

@@ -28,6 +28,7 @@ struct RequestRecord {
   std::string platform;
   int http_status = 0;
   absl::Status status;  // why it failed, also inside a stream
+  std::string refused;  // by the server itself, and why: its words, none of the caller's
   std::optional<Clock::Monotonic> first_content;
   int64_t body_bytes = 0;  // sent
   bool whole = false;      // the answer was sent to its end

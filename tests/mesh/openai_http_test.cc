@@ -223,6 +223,16 @@ TEST_F(OpenAiBehaviour, 10_TooLargeIs413AndAnotherMediaTypeIs415) {
   const std::string piece = absl::StrCat("100000\r\n", std::string(1024 * 1024, 'a'), "\r\n");
   for (int i = 0; i < 40 && !chunked.Readable(); ++i) chunked.Send(piece);
   EXPECT_EQ(chunked.Read().status, 413) << "in chunks";
+  // In the form of the API that was asked, and readable by the page that asked.
+  HttpProbe messages(port());
+  messages.Send(absl::StrCat(
+      "POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\nX-Api-Key: ", kKey,
+      "\r\nX-Request-Id: mine\r\nContent-Length: 999999999\r\n\r\n"));
+  const HttpReply refused = messages.Read();
+  EXPECT_EQ(refused.status, 413);
+  EXPECT_TRUE(absl::StrContains(refused.body, R"("type":"request_too_large")")) << refused.body;
+  EXPECT_EQ(refused.headers.at("x-request-id"), "mine");
+  EXPECT_EQ(refused.headers.at("access-control-allow-origin"), "http://localhost:3000");
   for (const char* type : {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"}) {
     const HttpReply other = Post(ChatBody("x"), {{"Content-Type", type}});
     EXPECT_EQ(other.status, 415) << type;

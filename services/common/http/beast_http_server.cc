@@ -197,7 +197,7 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   BeastHttpServer& server_;
   beast::flat_buffer buffer_;
   std::optional<Scope> scope_;                  // of the running request
-  const HttpServerRequest* request_ = nullptr;  // the running one
+  const HttpServerRequest* request_ = nullptr;  // the present one, once its header has been read
   bool keep_alive_ = true;
   bool stopping_ = false;
   bool http_1_0_ = false;
@@ -296,7 +296,7 @@ asio::awaitable<Connection::Next> Connection::Refuse(int status, absl::string_vi
   HttpRefusal refusal;
   refusal.status = status;
   refusal.headers.Add("Content-Type", make ? "application/json" : "text/plain; charset=utf-8");
-  refusal.body = make ? make(status, message, refusal.headers) : std::string(message);
+  refusal.body = make ? make(request_, status, message, refusal.headers) : std::string(message);
   co_return co_await Answer(std::move(refusal), true);
 }
 
@@ -402,6 +402,7 @@ asio::awaitable<bool> Connection::WaitForRequest() {
 
 asio::awaitable<Connection::Next> Connection::Serve() {
   begun_ = ended_ = broken_ = chunked_ = head_ = false;
+  request_ = nullptr;
   Parser parser;
   parser.header_limit(static_cast<uint32_t>(server_.options().max_header_bytes));
   parser.body_limit(boost::none);  // looked at when the header has been
@@ -473,6 +474,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   error_code ignored;
   const auto remote = socket_.tcp().remote_endpoint(ignored);
   if (!ignored) request.remote_address = remote.address().to_string();
+  request_ = &request;
 
   // What can be refused is refused before the body: it may be large, and need not even have been sent.
   if (server_.options().check_header) {
@@ -495,7 +497,6 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   request.body = std::move(message.body());
 
   scope_.emplace(executor());
-  request_ = &request;
   Watch();
   bool failed = false;
   try {
@@ -512,7 +513,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   if (!begun_ && !scope_->ended()) {
     const auto& make = server_.options().error_body;
     HttpHeaders headers{{"Content-Type", "application/json"}};
-    std::string body = make ? make(500, "The server failed to answer.", headers) : std::string("{}");
+    std::string body = make ? make(request_, 500, "The server failed to answer.", headers) : std::string("{}");
     co_await Send(500, std::move(headers), std::move(body));
   }
   const bool whole = ended_ && !broken_ && !failed;

@@ -93,8 +93,10 @@ struct HttpServerOptions {
   // HTTPS: what a new connection is shown, asked for with each; empty: in the clear. See MakeHttpsContext().
   std::function<std::shared_ptr<boost::asio::ssl::context>()> https_context = {};
   // Answers what the server itself refuses (malformed request, 413, 431, …) in the API's own error shape: the body, of
-  // type application/json; may add headers. Empty: plain text.
-  std::function<std::string(int status, absl::string_view message, HttpHeaders& headers)> error_body = {};
+  // type application/json; may add headers. `request` is null where its header could not be read. Empty: plain text.
+  std::function<std::string(const HttpServerRequest* request, int status, absl::string_view message,
+                            HttpHeaders& headers)>
+      error_body = {};
   // Looks at a well-formed request before its body (`body` is empty) and may answer it there and then: no byte of the
   // body is waited for, no 100-continue is sent, and the handler does not run. A connection with a body in it closes.
   // Runs on the connection's thread and must not block.
