@@ -15,14 +15,18 @@
 namespace switchyard {
 namespace {
 
+// A chat request may hold images up to the edge's own body limit.
+constexpr int kMaxMessageBytes = 64 * 1024 * 1024;
+
 // Calls go round the replicas; one that says it is about to stop gets no new ones.
 constexpr char kBalanced[] = R"("loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""})";
 // The same, for calls of which nearly all succeed: a replica that fails four of five calls is left alone for a while,
-// a longer one each time, but never more than half of them.
+// a longer one each time, but never more than half of them. Whatever is not OK counts, the caller's own faults too, so
+// it takes a number of calls.
 constexpr char kWatched[] =
     R"("loadBalancingConfig":[{"outlier_detection_experimental":{"interval":"5s","baseEjectionTime":"10s",)"
     R"("maxEjectionTime":"120s","maxEjectionPercent":50,"failurePercentageEjection":{"threshold":80,)"
-    R"("enforcementPercentage":100,"minimumHosts":2,"requestVolume":10},"childPolicy":[{"round_robin":{}}]}}],)"
+    R"("enforcementPercentage":100,"minimumHosts":2,"requestVolume":20},"childPolicy":[{"round_robin":{}}]}}],)"
     R"("healthCheckConfig":{"serviceName":""})";
 // The bucket: ten tokens, a failure takes one, a success gives a tenth, and below half nothing is sent again.
 constexpr char kOnce[] =
@@ -55,9 +59,8 @@ grpc::ChannelArguments ChannelSettings() {
   // A reader that stops holds back 64 KiB a stream instead of megabytes.
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 64 * 1024);
-  // A chat request may hold images up to the edge's own body limit.
-  arguments.SetMaxReceiveMessageSize(64 * 1024 * 1024);
-  arguments.SetMaxSendMessageSize(64 * 1024 * 1024);
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   return arguments;
 }
 
@@ -80,6 +83,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const Mesh
   const bool clear = identity == nullptr || absl::StartsWith(target, "unix:");
   // In the clear there is one process at the other end, and nothing to choose from.
   arguments.SetServiceConfigJSON(ServiceConfig(!clear, resend));
+  // What is not kept cannot be sent again: by default anything above 256 KiB, which a long conversation has.
+  if (resend == Resend::kOnce) arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, kMaxMessageBytes);
   if (clear) return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
   // gRPC would look for the whole list in the certificate.
   if (absl::StartsWith(target, kAddressList) && absl::StrContains(target, ',')) {

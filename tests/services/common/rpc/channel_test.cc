@@ -119,6 +119,24 @@ TEST_F(ChannelTest, WhatWasNotTakenIsSentOnceMore) {
   EXPECT_EQ(only.calls, 2);
 }
 
+TEST_F(ChannelTest, ALongConversationToo) {
+  std::atomic<int> calls{0};
+  Replica& only = Start([&calls](StreamWriter<ChatEvent>& out) -> asio::awaitable<absl::Status> {
+    if (++calls == 1) return Unavailable(out);
+    return Answer(out);
+  });
+  ChatRequest request;
+  request.add_messages()->add_parts()->set_text(std::string(2 * 1024 * 1024, 'x'));
+  auto stub = chat::v1::ChatService::NewStub(MakeChannel(only.address(), nullptr, Resend::kOnce));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  auto reader = stub->Chat(&context, request);
+  for (ChatEvent event; reader->Read(&event);) {
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(calls, 2);
+}
+
 TEST_F(ChannelTest, TwiceIsEnough) {
   Replica& only = Start(Unavailable);
   EXPECT_EQ(Call(MakeChannel(only.address(), nullptr, Resend::kOnce)).error_code(), grpc::StatusCode::UNAVAILABLE);
