@@ -99,9 +99,9 @@ class Accounts final : private StoreObserver {
   absl::Duration resume_within() const;
   int held() const;
   bool shared() const { return dependencies_.store.shared(); }
-  /// Calls `lost`, under the lock, when this replica loses the store that it shares; at once if it has lost it.
-  uint64_t WatchContact(std::function<void()> lost);
-  void UnwatchContact(uint64_t watch);
+  /// Calls `lost`, under the lock, when this replica loses the store that it shares; at once if it has lost it. For as
+  /// long as somebody has what is returned, which may outlive this.
+  std::shared_ptr<std::function<void()>> WatchContact(std::function<void()> lost);
   /// Called, under the lock, when this replica loses or regains the store. Before Load().
   void OnContactChange(std::function<void(bool good)> told) { contact_told_ = std::move(told); }
   /// Ends every use with UNAVAILABLE, so that its holder goes on at another replica: this one stops.
@@ -303,8 +303,7 @@ class Accounts final : private StoreObserver {
   bool contact_ ABSL_GUARDED_BY(mutex_) = true;
   bool leaving_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void(bool good)> contact_told_;
-  std::map<uint64_t, std::function<void()>> contact_watches_ ABSL_GUARDED_BY(mutex_);
-  uint64_t next_contact_watch_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::vector<std::weak_ptr<std::function<void()>>> contact_watches_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace switchyard

@@ -215,21 +215,20 @@ void Accounts::OnContact(bool good) {
   }
   if (contact_told_) contact_told_(good);
   if (!good) {
-    for (const auto& [watch, lost] : contact_watches_) lost();
+    for (const auto& watch : contact_watches_) {
+      if (const auto lost = watch.lock()) (*lost)();
+    }
   }
   for (auto& [name, pool] : pools_) PollLocked(name);
 }
 
-uint64_t Accounts::WatchContact(std::function<void()> lost) {
+std::shared_ptr<std::function<void()>> Accounts::WatchContact(std::function<void()> lost) {
+  auto watch = std::make_shared<std::function<void()>>(std::move(lost));
   absl::MutexLock lock(&mutex_);
-  if (!contact_) lost();
-  contact_watches_.emplace(next_contact_watch_, std::move(lost));
-  return next_contact_watch_++;
-}
-
-void Accounts::UnwatchContact(uint64_t watch) {
-  absl::MutexLock lock(&mutex_);
-  contact_watches_.erase(watch);
+  std::erase_if(contact_watches_, [](const auto& one) { return one.expired(); });
+  contact_watches_.push_back(watch);
+  if (!contact_) (*watch)();
+  return watch;
 }
 
 void Accounts::OnState(const std::string& label, int state, int64_t until_ms) {

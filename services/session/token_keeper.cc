@@ -122,28 +122,22 @@ asio::awaitable<absl::Status> Begin(Accounts& accounts, Executor executor, std::
 /// still under way by then, held up where the network is cut, would tell the platform of a credential that is replaced.
 class WhileInContact {
  public:
-  WhileInContact(Accounts& accounts, Scope& exchange)
-      : accounts_(accounts), exchange_(std::make_shared<Scope*>(&exchange)) {
+  WhileInContact(Accounts& accounts, Scope& exchange) : exchange_(std::make_shared<Scope*>(&exchange)) {
     watch_ = accounts.WatchContact([weak = std::weak_ptr<Scope*>(exchange_), executor = exchange.executor()] {
       asio::post(executor, [weak] {
         const auto open = weak.lock();
-        if (open) {
-          // The platform may have acted on it: not settled.
-          (*open)->Cancel(MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE,
-                                    "the exchange of the token was given up: the relay cannot reach its store",
-                                    {.cause = "store"}));
-        }
+        if (!open) return;
+        // The platform may have acted on it: not settled.
+        (*open)->Cancel(MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE,
+                                  "the exchange of the token was given up: the relay cannot reach its store",
+                                  {.cause = "store"}));
       });
     });
   }
-  ~WhileInContact() { accounts_.UnwatchContact(watch_); }
-  WhileInContact(const WhileInContact&) = delete;
-  WhileInContact& operator=(const WhileInContact&) = delete;
 
  private:
-  Accounts& accounts_;
   std::shared_ptr<Scope*> exchange_;  // gone with this, on the scope's own executor
-  uint64_t watch_;
+  std::shared_ptr<std::function<void()>> watch_;
 };
 
 /// The work of one flight: belongs to nobody who waits for it.

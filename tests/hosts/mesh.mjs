@@ -179,7 +179,7 @@ export class Mesh {
   async stop() {
     const odd = {};
     for (const group of [this.edges, this.providers, this.sessions, this.signing]) {
-      await Promise.all(group.filter((program) => program.running).map(async (program) => {
+      await Promise.all(group.map(async (program) => {
         const status = await program.stop();
         if (status !== 0) odd[program.name] = status;
       }));

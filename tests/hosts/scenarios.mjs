@@ -109,7 +109,7 @@ async function cutting({ mesh, network, judge, long }) {
 }
 
 /** The leader dies, and another is chosen; then every member is restarted in turn. Nobody who streams needs to know. */
-async function etcd({ mesh, judge, long }) {
+async function etcd({ mesh, judge }) {
   if (!mesh.etcd) {
     console.log("etcd: not run, the store is SQLite");
     return;
@@ -125,7 +125,6 @@ async function etcd({ mesh, judge, long }) {
       await leader.start();
     },
   });
-  if (!long) return;
   await judge.scenario("rolling restart of etcd", {
     act: async (mark) => {
       await mark();

@@ -52,6 +52,9 @@ EtcdClient::EtcdClient(EtcdOptions options) : options_(std::move(options)) {
   for (const std::string& endpoint : options_.endpoints) {
     auto credentials = options_.credentials ? options_.credentials : grpc::InsecureChannelCredentials();
     grpc::ChannelArguments arguments = ChannelSettings();
+    // A member that stops ends its calls without a status, and gRPC 1.51 looks for one where it might send them again:
+    // it ends the process when there is none. The client asks another member itself.
+    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
     // A member that comes back is needed soon: leases end within seconds.
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
     auto channel = grpc::CreateCustomChannel(endpoint, credentials, arguments);

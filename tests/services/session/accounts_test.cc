@@ -11,9 +11,13 @@
 #include <variant>
 #include <vector>
 
+#include "boost/asio/co_spawn.hpp"
+#include "boost/asio/detached.hpp"
 #include "boost/asio/io_context.hpp"
+#include "services/common/async/sleep.h"
 #include "services/common/rpc/channel.h"
 #include "services/common/status/reason.h"
+#include "services/session/token_keeper.h"
 
 namespace switchyard {
 namespace {
@@ -40,6 +44,7 @@ class HeldStore final : public Store {
     return accounts;
   }
   absl::StatusOr<std::vector<StoredConversation>> Conversations() override { return std::vector<StoredConversation>(); }
+  void Observe(StoreObserver* told) override { observer = told; }
 
   void Answer(const absl::Status& status = absl::OkStatus()) {
     while (!held.empty()) {
@@ -53,6 +58,7 @@ class HeldStore final : public Store {
   std::deque<std::pair<Change, Done>> held;
   std::optional<StoredAccount> stored;
   bool exchanging = false;
+  StoreObserver* observer = nullptr;
 
  private:
   void Keep(const PutAccount& put) {
@@ -76,6 +82,8 @@ class HeldStore final : public Store {
 
 class RotatingRefresher final : public Refresher {
  public:
+  explicit RotatingRefresher(int& asked) : asked_(asked) {}
+
   absl::StatusOr<NormalCredential> Normalise(const Secret& configured) const override {
     NormalCredential normal{configured};
     normal.exchanged = true;
@@ -83,6 +91,16 @@ class RotatingRefresher final : public Refresher {
   }
   RefreshPolicy policy() const override { return {.lead = absl::Minutes(5), .rotates = true}; }
   boost::asio::awaitable<absl::Status> Check(Scope&, Secret, Identity) const override { co_return absl::OkStatus(); }
+  /// A platform that is asked and does not answer.
+  boost::asio::awaitable<absl::StatusOr<FreshToken>> Refresh(Scope& scope, Secret, Identity) const override {
+    ++asked_;
+    co_await Sleep(scope, absl::Hours(1));
+    --asked_;
+    co_return scope.status();
+  }
+
+ private:
+  int& asked_;
 };
 
 class AccountsTest : public ::testing::Test {
@@ -96,12 +114,12 @@ class AccountsTest : public ::testing::Test {
   void Start() {
     Accounts::Dependencies dependencies{loop_.get_executor(), store_, sealer_, *http_, signing_, clock_,
                                         SystemRandom::Get()};
-    accounts_ = std::make_unique<Accounts>(
-        dependencies,
-        [](const std::string& platform, const ProviderConfig&, const RefresherTools&) -> std::unique_ptr<Refresher> {
-          if (platform != "kimi" && platform != "metaso") return nullptr;
-          return std::make_unique<RotatingRefresher>();
-        });
+    accounts_ = std::make_unique<Accounts>(dependencies,
+                                           [this](const std::string& platform, const ProviderConfig&,
+                                                  const RefresherTools&) -> std::unique_ptr<Refresher> {
+                                             if (platform != "kimi" && platform != "metaso") return nullptr;
+                                             return std::make_unique<RotatingRefresher>(asked_);
+                                           });
     ASSERT_TRUE(accounts_->Load(config_).ok());
     store_.Answer();
   }
@@ -133,6 +151,7 @@ class AccountsTest : public ::testing::Test {
   Config config_;
   std::unique_ptr<Accounts> accounts_;
   std::optional<absl::Status> committed_;
+  int asked_ = 0;  // exchanges under way
 };
 
 TEST_F(AccountsTest, NothingIsUsedThatIsNotStored) {
@@ -162,6 +181,35 @@ TEST_F(AccountsTest, TheJournalIsWrittenFirstAndSettledWithTheAnswer) {
   ASSERT_EQ(store_.held.size(), 1u) << "one write, not two";
   store_.Answer();
   EXPECT_FALSE(store_.exchanging);
+}
+
+// A request that is held up where the network is cut must not come through later, with a credential that another
+// replica has replaced.
+TEST_F(AccountsTest, AnExchangeEndsWhenTheStoreIsLost) {
+  TokenKeeper tokens(*accounts_);
+  Scope scope(loop_.get_executor());
+  std::optional<absl::Status> got;
+  const auto ask = [&]() -> boost::asio::awaitable<void> {
+    auto fresh = co_await tokens.Fresh(scope, "kimi");
+    got = fresh.status();
+  };
+  const auto run = [this] {
+    loop_.restart();
+    loop_.poll();
+  };
+  boost::asio::co_spawn(loop_, ask, boost::asio::detached);
+  run();
+  store_.Answer();  // the journal
+  run();
+  ASSERT_EQ(asked_, 1);
+  store_.observer->OnContact(true);
+  run();
+  EXPECT_EQ(asked_, 1);
+  store_.observer->OnContact(false);
+  run();
+  EXPECT_EQ(asked_, 0);
+  ASSERT_TRUE(got.has_value());
+  EXPECT_EQ(ReasonOf(*got), Reason::REASON_UPSTREAM_UNAVAILABLE) << "the platform may have acted on it";
 }
 
 // What is learned of the account while the newer credential is on its way to the disk must not undo it.
