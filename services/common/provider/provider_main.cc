@@ -34,7 +34,8 @@ class Running final : public RunningProgram {
     if (!http.ok()) return http.status();
     self->http_ = *std::move(http);
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
-    self->sessions_ = std::make_unique<SessionClient>(MakeWatchfulChannel(config.SessionTarget(), self->identity_.get()));
+    self->sessions_ =
+        std::make_unique<SessionClient>(MakeWatchfulChannel(config.SessionTarget(), self->identity_.get()));
     self->signing_ = std::make_unique<SigningClient>(MakeChannel(config.signing.target, self->identity_.get()));
     ChatService::Options options;
     options.reasoning_format = ReasoningFormatOf(config);

@@ -100,7 +100,8 @@ absl::Status ValidateSampling(const chat::v1::SamplingOptions& sampling) {
 }
 
 absl::Status ValidateStops(const ChatRequest& request) {
-  if (request.stop_size() > kMaxStops) return Invalid("stop", absl::StrCat("may hold at most ", kMaxStops, " sequences"));
+  if (request.stop_size() > kMaxStops)
+    return Invalid("stop", absl::StrCat("may hold at most ", kMaxStops, " sequences"));
   for (int i = 0; i < request.stop_size(); ++i) {
     if (request.stop(i).empty() || request.stop(i).size() > kMaxStopBytes) {
       return Invalid(request.stop_size() == 1 ? "stop" : absl::StrCat("stop[", i, "]"), "must be 1 to 512 bytes long");

@@ -29,13 +29,14 @@ std::string ServiceConfig(bool balanced, Resend resend);
 
 /// A channel to a loopback address or Unix socket ("127.0.0.1:8021", "unix:/run/x.sock") or, with an identity, to
 /// anywhere ("dns:///switchyard-session:8012"): calls go round all the addresses of the name. Without a name, a list
-/// ("ipv4:10.0.0.1:8012,10.0.0.2:8012") does, where all the certificates are good for the first address. Connects lazily.
+/// ("ipv4:10.0.0.1:8012,10.0.0.2:8012") does, where all the certificates are good for the first address. Connects
+/// lazily.
 /// @param identity for mutual TLS; nullptr: in the clear. A Unix socket is always in the clear.
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, const MeshIdentity* identity = nullptr,
                                            Resend resend = Resend::kNever);
 
-/// The same for calls whose holder has to know soon, within 4 s, that the other side is gone, although nothing is said for
-/// minutes: leases.
+/// The same for calls whose holder has to know soon, within 4 s, that the other side is gone, although nothing is said
+/// for minutes: leases.
 std::shared_ptr<grpc::Channel> MakeWatchfulChannel(const std::string& target, const MeshIdentity* identity = nullptr);
 
 /// Called by everything that makes a server or a channel. gRPC's callback threads come with the first of those and are

@@ -19,6 +19,7 @@
 #include "services/common/http/http_server.h"
 #include "tests/support/certificates.h"
 #include "tests/support/http_probe.h"
+#include "tests/support/process.h"
 
 namespace switchyard {
 namespace {
@@ -116,15 +117,6 @@ class HttpsTest : public ::testing::Test {
       co_return got;
     };
     return asio::co_spawn(runtime_.Next(), ask, asio::use_future).get();
-  }
-
-  bool Eventually(const std::function<bool()>& condition) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > until) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return true;
   }
 
   const TestAuthority authority_;

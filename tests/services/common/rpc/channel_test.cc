@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,7 @@
 #include "services/common/rpc/server_call.h"
 #include "services/common/rpc/server_host.h"
 #include "switchyard/chat/v1/chat.grpc.pb.h"
+#include "tests/support/process.h"
 
 namespace switchyard {
 namespace {
@@ -176,7 +178,7 @@ TEST_F(ChannelTest, WhatWasAnsweredInPartIsNotSentAgain) {
 /// Ends the replica that has the call, without a status, as a process that is killed would.
 grpc::Status CallWhileTheFirstDies(Replica& first, Replica& second, const std::function<grpc::Status()>& call) {
   std::thread killer([&] {
-    while (first.calls + second.calls == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_TRUE(Eventually([&] { return first.calls + second.calls > 0; }));
     (first.calls > 0 ? first : second).host().Shutdown(absl::ZeroDuration());
   });
   const grpc::Status status = call();
