@@ -4,12 +4,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "edge/origin_guard.h"
 #include "services/common/http/https_context.h"
 #include "services/common/log/log.h"
+#include "services/common/net/host_port.h"
 #include "services/common/status/reason.h"
 #include "services/common/time/random.h"
 #include "services/common/tls/certificate_files.h"
@@ -45,15 +45,10 @@ absl::StatusOr<std::unique_ptr<ApiKeys>> OpenKeys(const Config& config) {
 }  // namespace
 
 absl::Status SetHttpListen(Config& config, const std::string& listen) {
-  const size_t colon = listen.rfind(':');
-  int port;
-  if (colon == std::string::npos || !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return absl::InvalidArgumentError("--listen: must be an address and a port, like 127.0.0.1:8000");
-  }
-  std::string host = listen.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  config.server.host = host.empty() ? "127.0.0.1" : host;
-  config.server.port = static_cast<uint16_t>(port);
+  const auto address = ParseHostPort(listen);
+  if (!address) return absl::InvalidArgumentError("--listen: must be an address and a port, like 127.0.0.1:8000");
+  config.server.host = address->host.empty() ? "127.0.0.1" : address->host;
+  config.server.port = address->port;
   return absl::OkStatus();
 }
 

@@ -1,8 +1,5 @@
 #include "deploy/all_in_one/accounts_command.h"
 
-#include <getopt.h>
-
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -14,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "deploy/all_in_one/account_table.h"
+#include "deploy/all_in_one/command_line.h"
 #include "grpcpp/client_context.h"
 #include "services/common/async/cpu_pool.h"
 #include "services/common/async/runtime.h"
@@ -44,7 +42,6 @@ constexpr char kHelp[] =
     "  --env-file FILE   accounts and overrides (default: .env, if there is one)\n"
     "  --help            this text\n";
 
-constexpr int kBadUsage = 2;
 constexpr int kNotWell = 1;
 // A relay that runs answers at once or is not there; a check asks a platform, which may be slow.
 constexpr auto kListLimit = std::chrono::seconds(5);
@@ -135,46 +132,13 @@ int Report(const std::vector<CheckAccountResponse>& checked) {
   return AllWell(checked) ? 0 : kNotWell;
 }
 
-/// @return the exit status if the command is to end here.
-std::optional<int> ReadFlags(int argc, char** argv, ConfigSources& sources) {
-  enum { kConfig = 1, kEnvFile, kHelpFlag };
-  constexpr std::array kOptions = {
-      option{"config", required_argument, nullptr, kConfig},
-      option{"env-file", required_argument, nullptr, kEnvFile},
-      option{"help", no_argument, nullptr, kHelpFlag},
-      option{nullptr, 0, nullptr, 0},
-  };
-  for (int chosen; (chosen = getopt_long(argc, argv, "h", kOptions.data(), nullptr)) != -1;) {
-    if (chosen == kConfig) {
-      sources.file = optarg;
-      sources.file_optional = false;
-    } else if (chosen == kEnvFile) {
-      sources.env_file = optarg;
-      sources.env_file_optional = false;
-    } else if (chosen == kHelpFlag || chosen == 'h') {
-      std::fputs(kHelp, stdout);
-      return 0;
-    } else {
-      std::fputs("switchyard accounts --help lists the flags.\n", stderr);
-      return kBadUsage;
-    }
-  }
-  if (optind == argc) return std::nullopt;
-  std::fprintf(stderr, "switchyard accounts takes no arguments besides its flags; '%s' is one.\n", argv[optind]);
-  return kBadUsage;
-}
-
 }  // namespace
 
 int AccountsCommand(int argc, char** argv) {
-  ConfigSources sources{.file = "config.yaml", .file_optional = true, .env_file = ".env", .env_file_optional = true};
-  if (const auto exit = ReadFlags(argc, argv, sources)) return *exit;
-  auto config = LoadConfig(sources, ProcessEnvironment());
-  if (!config.ok()) {
-    std::fprintf(stderr, "switchyard accounts: the configuration has faults:\n%s\n",
-                 std::string(config.status().message()).c_str());
-    return kBadUsage;
-  }
+  ConfigSources sources = DefaultSources();
+  if (const auto exit = ReadConfigFlags(argc, argv, kHelp, sources)) return *exit;
+  const auto config = LoadCommandConfig(argv[0], sources);
+  if (!config) return kBadUsage;
   InitLogging(LogLevel::kError, "switchyard accounts");
 
   // The relay that runs holds the store, and knows more than the configuration: tokens that were renewed, who rests.

@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "deploy/all_in_one/command_line.h"
 #include "edge/key_file.h"
 #include "services/common/catalogue/catalogue.h"
 #include "services/common/config/config.h"
@@ -40,14 +41,13 @@ constexpr char kHelp[] =
     "add prints the key alone on its standard output: KEY=$(switchyard keys add laptop)\n"
     "The file is keys.yaml in state_dir, or server.keys_file of the configuration.\n";
 
-constexpr int kBadUsage = 2;
 constexpr int kFailed = 1;
 
 struct Wish {
   std::vector<std::string> words;  // add, list or revoke, and the name
   ApiKey key;
   bool limited = false;
-  ConfigSources sources{.file = "config.yaml", .file_optional = true, .env_file = ".env", .env_file_optional = true};
+  ConfigSources sources = DefaultSources();
 };
 
 int Usage(const std::string& what) {
@@ -191,12 +191,8 @@ int KeysCommand(int argc, char** argv) {
       return Usage(absl::StrCat("the name of a key ", status.message()));
     wish.key.name = wish.words[1];
   }
-  auto config = LoadConfig(wish.sources, ProcessEnvironment());
-  if (!config.ok()) {
-    std::fprintf(stderr, "switchyard keys: the configuration has faults:\n%s\n",
-                 std::string(config.status().message()).c_str());
-    return kBadUsage;
-  }
+  const auto config = LoadCommandConfig("keys", wish.sources);
+  if (!config) return kBadUsage;
   const std::string file = config->KeysFile();
   if (what == "add") return Add(file, std::move(wish.key));
   return what == "revoke" ? Revoke(file, wish.key.name) : List(file);

@@ -183,6 +183,7 @@ class Relay final : public RunningProgram {
 
 int main(int argc, char** argv) {
   using namespace switchyard;  // NOLINT(google-build-using-namespace)
+  SwitchOffCores();            // the commands read tokens, too
   if (argc > 1 && absl::string_view(argv[1]) == "accounts") return AccountsCommand(argc - 1, argv + 1);
   if (argc > 1 && absl::string_view(argv[1]) == "health") return HealthCommand(argc - 1, argv + 1);
   if (argc > 1 && absl::string_view(argv[1]) == "keys") return KeysCommand(argc - 1, argv + 1);
@@ -196,6 +197,6 @@ int main(int argc, char** argv) {
                      .set_listen = SetHttpListen,
                      .start = [](Config config) { return Relay::Start(config); },
                      .serves_http = true,
-                     .admin_port = 9090,
+                     .admin_port = kAdminPort,
                      .check = EdgeHost::Check});
 }

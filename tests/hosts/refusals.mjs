@@ -9,7 +9,7 @@ const chat = "/switchyard.chat.v1.ChatService/";
 const session = "/switchyard.session.v1.SessionService/";
 const providers = ["switchyard-deepseek", "switchyard-zhipu"];
 
-/** The methods of each service, and who may call them; ARCHITECTURE.md's table "Who calls whom", said once more. */
+/** The methods of each service, and who may call them; the table "Who calls whom" of docs/mesh.md, said once more. */
 export const allowed = {
   deepseek: { [`${chat}Chat`]: ["switchyard-edge"], [`${chat}ListModels`]: ["switchyard-edge"] },
   zhipu: { [`${chat}Chat`]: ["switchyard-edge"], [`${chat}ListModels`]: ["switchyard-edge"] },

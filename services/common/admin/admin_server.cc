@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "services/common/net/host_port.h"
 
 namespace switchyard {
 
@@ -20,17 +20,13 @@ constexpr absl::Duration kLastAnswers = absl::Milliseconds(100);
 
 absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(Runtime& runtime, const std::string& listen,
                                                                 Metrics& metrics) {
-  const size_t colon = listen.rfind(':');
-  int port;
-  if (colon == std::string::npos || !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 || port > 65535)
-    return absl::InvalidArgumentError(absl::StrCat("admin.listen: ", listen, " is no address with a port"));
+  const auto address = ParseHostPort(listen);
+  if (!address) return absl::InvalidArgumentError(absl::StrCat("admin.listen: ", listen, " is no address with a port"));
   auto admin = std::unique_ptr<AdminServer>(new AdminServer(metrics));
-  admin->host_ = listen.substr(0, colon);
+  admin->host_ = address->host;
   HttpServerOptions options;
-  options.host = admin->host_;
-  if (options.host.size() > 2 && options.host.front() == '[' && options.host.back() == ']')
-    options.host = options.host.substr(1, options.host.size() - 2);
-  options.port = static_cast<uint16_t>(port);
+  options.host = address->host;
+  options.port = address->port;
   options.max_connections = kMaxConnections;
   options.max_header_bytes = kMaxHeaderBytes;
   options.max_body_bytes = kMaxBodyBytes;
@@ -54,7 +50,7 @@ void AdminServer::SetReady(bool ready) {
   metrics_.Ready().Set(ready ? 1 : 0);
 }
 
-std::string AdminServer::url() const { return absl::StrCat("http://", host_, ":", server_->port()); }
+std::string AdminServer::url() const { return absl::StrCat("http://", JoinHostPort(host_, server_->port())); }
 
 asio::awaitable<void> AdminServer::Serve(const HttpServerRequest& request, HttpResponder& responder) {
   int status = 200;

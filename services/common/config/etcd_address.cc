@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "services/common/net/host_port.h"
 
 namespace switchyard {
 namespace {
@@ -15,10 +15,8 @@ constexpr absl::string_view kClear = "etcd://";
 constexpr absl::string_view kTls = "etcds://";
 
 bool IsEndpoint(absl::string_view text) {
-  const size_t colon = text.rfind(':');
-  int port = 0;
-  return colon != absl::string_view::npos && colon > 0 && absl::SimpleAtoi(text.substr(colon + 1), &port) && port > 0 &&
-         port <= 65535 && text.find_first_of(" @?#\t") == absl::string_view::npos;
+  const auto parsed = ParseHostPort(text);
+  return parsed && !parsed->host.empty() && parsed->port > 0 && text.find_first_of(" @?#\t") == absl::string_view::npos;
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "absl/strings/strip.h"
 #include "services/common/config/etcd_address.h"
 #include "services/common/config/platforms.h"
+#include "services/common/net/host_port.h"
 #include "services/common/net/loopback.h"
 
 namespace switchyard {
@@ -116,15 +117,10 @@ Setting GrpcAddress(std::string& field, bool mutual_tls) {
 
 // An address, not a name, and a port.
 bool IsHttpAddress(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  int64_t port;
-  if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(text.substr(colon + 1), &port)) return false;
-  if (port < 0 || port > 65535) return false;
-  std::string host = text.substr(0, colon);
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (bracketed) host = host.substr(1, host.size() - 2);
+  const auto parsed = ParseHostPort(text);
   unsigned char bytes[16];
-  return inet_pton(bracketed ? AF_INET6 : AF_INET, host.c_str(), bytes) == 1;
+  return parsed && (inet_pton(AF_INET, parsed->host.c_str(), bytes) == 1 ||
+                    inet_pton(AF_INET6, parsed->host.c_str(), bytes) == 1);
 }
 
 Setting AdminAddress(std::string& field) {

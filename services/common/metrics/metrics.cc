@@ -147,6 +147,8 @@ struct Metrics::Families {
   Family<Counter>& requests = Counters("switchyard_requests_total", "HTTP requests that the edge has answered.");
   Family<Histogram>& request_duration =
       Histograms("switchyard_request_duration_seconds", "From a request's header to the end of its answer.");
+  Family<Counter>& internal_errors =
+      Counters("switchyard_internal_errors_total", "HTTP requests that failed through a bug of the relay.");
   Family<Gauge>& requests_in_flight =
       Gauges("switchyard_requests_in_flight", "Chat requests being served by the edge.");
   Family<Histogram>& first_token = Histograms("switchyard_time_to_first_token_seconds",
@@ -191,10 +193,14 @@ struct Metrics::Families {
   Family<Histogram>& queue_wait =
       Histograms("switchyard_lease_queue_wait_seconds", "From a wish for an account to its answer.");
   Family<Counter>& refreshes = Counters("switchyard_token_refreshes_total", "Exchanges of a credential for a token.");
+  Family<Counter>& refresh_failures =
+      Counters("switchyard_token_refresh_failures_total", "Exchanges of a credential for a token that failed.");
   Family<Histogram>& store_write =
       Histograms("switchyard_store_write_seconds", "From a change to its being durable in the store.");
   Family<Counter>& store_failures =
       Counters("switchyard_store_write_failures_total", "Changes that could not be made durable.");
+
+  Family<Gauge>& store_contact = Gauges("switchyard_store_contact", "1 while the store can be reached, else 0.");
 
   Family<Counter>& spans_exported = Counters("switchyard_spans_exported_total", "Spans that the collector has taken.");
   Family<Counter>& spans_dropped =
@@ -262,7 +268,10 @@ void Metrics::ShowEdge(const std::vector<absl::string_view>& apis) {
   RequestsInFlight();
   Refusals(Limit::kAdmission);
   Refusals(Limit::kRate);
-  for (const absl::string_view api : apis) ClientsGone(api);
+  for (const absl::string_view api : apis) {
+    ClientsGone(api);
+    InternalErrors(api);
+  }
 }
 void Metrics::ShowProvider(absl::string_view platform) {
   TurnsInFlight(platform);
@@ -274,8 +283,10 @@ void Metrics::ShowProvider(absl::string_view platform) {
 void Metrics::ShowSigning() { ProofOfWorkTime(); }
 void Metrics::ShowSession(const std::vector<std::string>& platforms) {
   StoreWriteFailures();
+  StoreContact().Set(1);
   for (const std::string& platform : platforms) {
     LeasesQueued(platform);
+    RefreshFailures(platform);
     families_->refreshes.Add({{"outcome", "ok"}, {"platform", PlatformLabel(platform)}});
   }
 }
@@ -293,6 +304,7 @@ void Metrics::RequestDone(const Request& request) {
             {"platform", PlatformLabel(request.platform)},
             {"reason", reason}})
       .Increment();
+  if (reason == ReasonName(Reason::REASON_INTERNAL)) InternalErrors(api).Increment();
   families_->request_duration.Add({{"api", api}}, DurationBuckets()).Observe(absl::ToDoubleSeconds(request.duration));
 }
 Gauge& Metrics::RequestsInFlight() { return families_->requests_in_flight.Add({}); }
@@ -308,6 +320,9 @@ Counter& Metrics::ResponseBytes(absl::string_view api) {
 }
 Counter& Metrics::ClientsGone(absl::string_view api) {
   return families_->clients_gone.Add({{"api", std::string(api)}});
+}
+Counter& Metrics::InternalErrors(absl::string_view api) {
+  return families_->internal_errors.Add({{"api", std::string(api)}});
 }
 Counter& Metrics::Refusals(Limit limit) {
   return families_->refusals.Add({{"limit", limit == Limit::kAdmission ? "admission" : "rate"}});
@@ -367,9 +382,14 @@ Counter& Metrics::LeasesQueued(absl::string_view platform) {
 }
 void Metrics::RefreshDone(absl::string_view platform, const absl::Status& outcome) {
   families_->refreshes.Add({{"outcome", ReasonLabel(outcome)}, {"platform", PlatformLabel(platform)}}).Increment();
+  if (!outcome.ok()) RefreshFailures(platform).Increment();
+}
+Counter& Metrics::RefreshFailures(absl::string_view platform) {
+  return families_->refresh_failures.Add({{"platform", PlatformLabel(platform)}});
 }
 Histogram& Metrics::StoreWriteTime() { return families_->store_write.Add({}, WorkBuckets()); }
 Counter& Metrics::StoreWriteFailures() { return families_->store_failures.Add({}); }
+Gauge& Metrics::StoreContact() { return families_->store_contact.Add({}); }
 
 Counter& Metrics::SpansExported() { return families_->spans_exported.Add({}); }
 Counter& Metrics::SpansDropped(SpanLoss loss) {

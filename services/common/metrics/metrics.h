@@ -69,6 +69,9 @@ class Metrics {
   Histogram& TimeBetweenChunks(absl::string_view platform);
   Counter& ResponseBytes(absl::string_view api);
   Counter& ClientsGone(absl::string_view api);
+  /// Requests that failed through a bug of the relay. RequestDone() counts them; of those in requests_total, too, whose
+  /// series are made by the first request of each, so that no rate sees it.
+  Counter& InternalErrors(absl::string_view api);
   enum class Limit { kAdmission, kRate };
   /// Requests that a limit of the edge itself turned away.
   Counter& Refusals(Limit limit);
@@ -109,8 +112,12 @@ class Metrics {
   void LeaseAnswered(absl::string_view platform, const absl::Status& outcome, absl::Duration waited);
   Counter& LeasesQueued(absl::string_view platform);
   void RefreshDone(absl::string_view platform, const absl::Status& outcome);
+  /// Of any outcome but "ok". RefreshDone() counts them, for the same reason as InternalErrors().
+  Counter& RefreshFailures(absl::string_view platform);
   Histogram& StoreWriteTime();
   Counter& StoreWriteFailures();
+  /// 0 while the store cannot be reached, else 1.
+  Gauge& StoreContact();
 
   // ---- spans
 

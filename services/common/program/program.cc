@@ -132,14 +132,6 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// A core holds tokens and prompts, and is read by whoever may read the directory or the crash collector it goes to. The
-// limit is for cores that become files; a collector behind a pipe heeds the flag alone.
-void SwitchOffCores() {
-  const rlimit none{0, 0};
-  setrlimit(RLIMIT_CORE, &none);
-  prctl(PR_SET_DUMPABLE, 0);
-}
-
 sigset_t EndingSignals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -204,6 +196,13 @@ absl::Status SetGrpcListen(std::string& field, const std::string& listen) {
     return absl::InvalidArgumentError("--listen: must be an address with a port (127.0.0.1:8021) or unix:/path");
   field = listen;  // whether others may reach it, ServerHost knows
   return absl::OkStatus();
+}
+
+void SwitchOffCores() {
+  // The limit is for cores that become files; a collector behind a pipe heeds the flag alone.
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
 }
 
 int RunProgram(int argc, char** argv, const ProgramSpec& spec) {

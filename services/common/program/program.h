@@ -49,6 +49,10 @@ struct ProgramSpec {
   std::function<absl::Status(const Config& config)> check = {};
 };
 
+/// A crash leaves no core from here on. A core holds tokens and prompts, and is read by whoever may read the directory
+/// or the crash collector it goes to: to be called before any secret is read. RunProgram() does.
+void SwitchOffCores();
+
 /// @return the exit status: 0, 2 for bad flags or configuration, 1 if it could not start.
 int RunProgram(int argc, char** argv, const ProgramSpec& spec);
 

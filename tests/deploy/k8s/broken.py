@@ -6,6 +6,7 @@ The first thirteen are for the schema alone; the others are for the rules betwee
 import copy
 
 PRODUCTION, INGRESS, GATEWAY = "overlays/production", "overlays/production-ingress", "overlays/production-gateway"
+TRACING = "../with-tracing"  # made by the test
 
 
 class Editor:
@@ -375,6 +376,16 @@ def update_that_stops_all_first(edit):
     edit.get("Deployment")["spec"]["strategy"] = {"type": "Recreate"}
 
 
+@variant("", r"Deployment/switchyard-kimi: minReadySeconds is 0, less than the 10 s")
+def update_faster_than_clients_look(edit):
+    del edit.get("Deployment", "switchyard-kimi")["spec"]["minReadySeconds"]
+
+
+@variant(PRODUCTION, r"Deployment/switchyard-session: minReadySeconds is 2, less than the 10 s")
+def update_of_session_faster_than_clients_look(edit):
+    edit.get("Deployment", "switchyard-session")["spec"]["minReadySeconds"] = 2
+
+
 @variant("", r"Deployment/switchyard-session: its volume has one writer")
 def two_writers_of_one_volume(edit):
     edit.get("Deployment", "switchyard-session")["spec"]["replicas"] = 2
@@ -458,6 +469,26 @@ def stranger_at_the_edge(edit):
 @variant("", r"NetworkPolicy/switchyard-kimi: it has rules for Egress and does not name that type")
 def rules_without_their_type(edit):
     edit.get("NetworkPolicy", "switchyard-kimi")["spec"]["policyTypes"] = ["Ingress"]
+
+
+@variant(TRACING, r"no policy allows the egress switchyard-signing -> collector 4318/TCP")
+def spans_that_cannot_leave(edit):
+    edit.drop("NetworkPolicy", "switchyard-tracing")
+
+
+@variant(TRACING, r"no policy allows the egress switchyard-kimi -> collector 4317/TCP")
+def spans_for_another_port(edit):
+    edit.set_variable("SWITCHYARD_TRACING__OTLP_URL", "http://otel-collector.observability:4317/v1/traces", "switchyard-kimi")
+
+
+@variant(TRACING, r"a policy allows the egress switchyard-edge -> collector 4318/TCP, which is not in the graph")
+def way_to_a_collector_that_nobody_uses(edit):
+    del edit.container()["envFrom"]
+
+
+@variant(TRACING, r"Deployment/switchyard-edge: there is no ConfigMap tracing")
+def settings_of_tracing_that_are_not_there(edit):
+    edit.container()["envFrom"][0]["configMapRef"]["name"] = "tracing"
 
 
 # ---- pod security

@@ -21,6 +21,7 @@ OUTSIDE = {
     "ingress-nginx": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}},
     "gateway": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "envoy-gateway-system"}}},
     "monitoring": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}},
+    "collector": {"namespaceSelector": {"matchLabels": {"switchyard-collector": "true"}}},
     "dns": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
 }
 # Networks that are not the public internet: what a policy that opens the internet has to leave out.
@@ -31,11 +32,12 @@ def name(program):
     return "switchyard-" + program
 
 
-def edges(workloads, entrances):
+def edges(workloads, entrances, collectors=()):
     """(caller, callee, port, protocol) of everything that may be called.
 
     @param workloads the names there are
     @param entrances of OUTSIDE, what may call the edge
+    @param collectors (workload, port) of those that send spans, and where to
     """
     found = {(entrance, name("edge"), EDGE, "TCP") for entrance in entrances}
     for provider, port in PROVIDERS.items():
@@ -55,6 +57,7 @@ def edges(workloads, entrances):
             (name("session"), name("etcd"), ETCD_CLIENT, "TCP"),
             (name("etcd"), name("etcd"), ETCD_PEER, "TCP"),
         }
+    found |= {(workload, "collector", port, "TCP") for workload, port in collectors}
     for workload in workloads:
         found |= {(workload, "dns", 53, "UDP"), (workload, "dns", 53, "TCP")}
         if workload != name("accounts"):  # it runs for a moment

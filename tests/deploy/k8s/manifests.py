@@ -141,7 +141,7 @@ class Manifests:
         return scaler["spec"].get("minReplicas", 1) if scaler else workload.spec.get("replicas", 1)
 
     def settings(self, workload, container):
-        """config.yaml as the container sees it, its sections as dots, with its plain variables on top."""
+        """config.yaml as the container sees it, its sections as dots, with its plain variables, and those of whole ConfigMaps, on top."""
         flat = {}
 
         def walk(section, at):
@@ -155,9 +155,14 @@ class Manifests:
             source = self.named("ConfigMap", volume.get("configMap", {}).get("name"))
             if source and "config.yaml" in source.get("data", {}):
                 walk(schema.load_yaml(source["data"]["config.yaml"])[0], "")
-        for name, entry in workload.variables(container).items():
-            if name.startswith("SWITCHYARD_") and "value" in entry:
-                flat[name.removeprefix("SWITCHYARD_").replace("__", ".").lower()] = entry["value"]
+        variables = {}
+        for source in container.get("envFrom", []):
+            document = self.named("ConfigMap", source.get("configMapRef", {}).get("name"))
+            variables.update(document.get("data", {}) if document else {})
+        variables.update({name: entry["value"] for name, entry in workload.variables(container).items() if "value" in entry})
+        for name, value in variables.items():
+            if name.startswith("SWITCHYARD_"):
+                flat[name.removeprefix("SWITCHYARD_").replace("__", ".").lower()] = value
         return flat
 
 

@@ -23,7 +23,11 @@ import schema  # noqa: E402
 # Kustomize reads nothing through a link that leads out of its directory, and Bazel lays links.
 _COPY = tempfile.TemporaryDirectory()
 ROOT = shutil.copytree("deploy/k8s", os.path.join(_COPY.name, "k8s"))
-OVERLAYS = ["", "overlays/production", "overlays/production-ingress", "overlays/production-gateway"]
+OVERLAYS = ["", "overlays/production", "overlays/production-ingress", "overlays/production-gateway", broken.TRACING]
+# The one component without an overlay of its own, over what has all programs.
+os.mkdir(os.path.join(ROOT, broken.TRACING))
+with open(os.path.join(ROOT, broken.TRACING, "kustomization.yaml"), "w", encoding="utf-8") as _file:
+    _file.write("namespace: switchyard\nresources: [../k8s/overlays/production]\ncomponents: [../k8s/components/tracing]\n")
 SCHEMAS = schema.Schemas("tests/data/k8s")
 SECRETS = manifests.secret_keys(os.path.join(ROOT, "secrets.example.yaml"))
 RENDERER = manifests.renderer()
@@ -63,7 +67,7 @@ def _good(overlay):
 
 
 for _overlay in OVERLAYS if RENDERER else []:
-    setattr(Good, "test_" + (_overlay or "k8s").replace("/", "_").replace("-", "_"), _good(_overlay))
+    setattr(Good, "test_" + re.sub(r"\W+", "_", _overlay or "k8s"), _good(_overlay))
 
 
 class Broken(unittest.TestCase):
@@ -178,6 +182,23 @@ class Readme(unittest.TestCase):
             made = manifests.render(RENDERER, place)
             self.assertEqual(faults(made.documents), [])
             self.assertEqual(len(made.of(kind)), 1)
+
+    @unittest.skipUnless(RENDERER, "nothing renders")
+    def test_the_collector_is_one_setting_of_an_overlay(self):
+        place = os.path.join(_COPY.name, "with-own-collector")
+        os.mkdir(place)
+        self.addCleanup(shutil.rmtree, place)
+        url = "http://collector.elsewhere:4318/v1/traces"
+        with open(os.path.join(place, "kustomization.yaml"), "w", encoding="utf-8") as file:
+            file.write("namespace: switchyard\nresources: [../k8s]\ncomponents: [../k8s/components/tracing]\n"
+                       "patches:\n  - patch: |-\n      apiVersion: v1\n      kind: ConfigMap\n"
+                       "      metadata: {name: switchyard-tracing}\n"
+                       f"      data: {{SWITCHYARD_TRACING__OTLP_URL: {url}}}\n")
+        made = manifests.render(RENDERER, place)
+        self.assertEqual(faults(made.documents), [])
+        told = {workload.name for workload in made.workloads()
+                if made.settings(workload, workload.containers[0]).get("tracing.otlp_url") == url}
+        self.assertEqual(told, {workload.name for workload in made.workloads() if workload.serves})
 
     def test_files_and_secrets_it_names_are_there(self):
         text = self._text()

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import urllib.parse
 
 import graph
 from manifests import seconds, selects
@@ -10,6 +11,9 @@ from manifests import seconds, selects
 CLEAN_UP_S = 15
 SPARE_S = 5
 LEAST_SLEEP_S = 5
+# A client looks names up again two seconds after the last time at the soonest (services/common/rpc/channel.cc), and what it
+# asks may itself keep an answer for five.
+LEAST_READY_S = 10
 UNSET_DIGEST = "sha256:" + "0" * 64
 CLUSTER_KINDS = {"Namespace", "GatewayClass"}
 
@@ -243,6 +247,10 @@ def updates_drop_nothing(manifests):
     for workload in manifests.workloads():
         if workload.kind != "Deployment":
             continue
+        ready = workload.spec.get("minReadySeconds", 0)
+        if ready < LEAST_READY_S:
+            yield (f"{workload}: minReadySeconds is {ready}, less than the {LEAST_READY_S} s until its clients know a new pod, and "
+                   "the old ones go meanwhile")
         strategy = workload.spec.get("strategy", {})
         claims = [volume for volume in workload.pod.get("volumes", []) if "persistentVolumeClaim" in volume]
         if claims:
@@ -326,7 +334,12 @@ def policies_are_the_graph(manifests):
     entrances = ["clients"]
     entrances += ["ingress-nginx"] if manifests.of("Ingress") else []
     entrances += ["gateway"] if manifests.of("Gateway") else []
-    wanted = graph.edges(names, entrances)
+    collectors = set()
+    for workload in manifests.workloads():
+        url = urllib.parse.urlsplit(manifests.settings(workload, workload.containers[0]).get("tracing.otlp_url", ""))
+        if url.scheme and workload.serves:
+            collectors.add((workload.name, url.port or {"http": 80, "https": 443}[url.scheme]))
+    wanted = graph.edges(names, entrances, collectors)
     incoming, faults = _allowed(manifests, "Ingress")
     yield from faults
     outgoing, faults = _allowed(manifests, "Egress")

@@ -223,5 +223,22 @@ TEST_F(ObservabilityTest, WhatTheDashboardShowsIsExported) {
   EXPECT_EQ(Promtool(absl::StrCat("check rules ", directory_, "/dashboard.yaml")), "");
 }
 
+TEST_F(ObservabilityTest, WhatEveryReplicaOfSessionShowsIsCountedOnce) {
+  std::vector<std::string> expressions;
+  CollectExpressions(json::parse(ReadTestFile(kDashboard)), expressions);
+  for (const auto& group : YAML::Load(ReadTestFile(kAlerts))["groups"]) {
+    for (const auto& rule : group["rules"]) expressions.push_back(rule["expr"].as<std::string>());
+  }
+  static const std::regex kShared("switchyard_(account_state|account_in_flight|ledger_conversations)");
+  static const std::regex kOnce("max by \\([a-z, ]+\\) \\(switchyard_[a-z_]+(\\{[^}]*\\})?\\)");
+  int found = 0;
+  for (const std::string& expression : expressions) {
+    if (!std::regex_search(expression, kShared)) continue;
+    ++found;
+    EXPECT_TRUE(std::regex_search(expression, kOnce)) << expression;
+  }
+  EXPECT_GE(found, 8);
+}
+
 }  // namespace
 }  // namespace switchyard

@@ -31,6 +31,24 @@ TEST(Metrics, ARequestIsCountedByWhatBoundedLabelsSay) {
   EXPECT_THAT(text, HasSubstr("switchyard_request_duration_seconds_bucket{api=\"chat/completions\",le=\"0.5\"} 1\n"));
 }
 
+TEST(Metrics, WhatIsRareIsShownAsZeroBeforeItHappens) {
+  Metrics metrics;
+  metrics.ShowEdge({"messages"});
+  metrics.ShowSession({"kimi"});
+  const std::string before = metrics.Text();
+  EXPECT_THAT(before, HasSubstr("switchyard_internal_errors_total{api=\"messages\"} 0\n"));
+  EXPECT_THAT(before, HasSubstr("switchyard_token_refresh_failures_total{platform=\"kimi\"} 0\n"));
+  EXPECT_THAT(before, HasSubstr("switchyard_store_contact 1\n"));
+  metrics.RequestDone({.api = "messages", .http_status = 500, .status = MakeError(Reason::REASON_INTERNAL, "bug")});
+  metrics.RequestDone({.api = "messages", .http_status = 400, .status = MakeError(Reason::REASON_INVALID_REQUEST, "")});
+  metrics.RequestDone({.api = "messages", .http_status = 200});
+  metrics.RefreshDone("kimi", absl::OkStatus());
+  metrics.RefreshDone("kimi", MakeError(Reason::REASON_CREDENTIAL_EXPIRED, "expired"));
+  const std::string after = metrics.Text();
+  EXPECT_THAT(after, HasSubstr("switchyard_internal_errors_total{api=\"messages\"} 1\n"));
+  EXPECT_THAT(after, HasSubstr("switchyard_token_refresh_failures_total{platform=\"kimi\"} 1\n"));
+}
+
 TEST(Metrics, WhatACallerWroteIsInNoLabel) {
   Metrics metrics;
   for (int i = 0; i < 100; ++i) {
