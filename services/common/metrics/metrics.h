@@ -111,6 +111,8 @@ class Metrics {
   void RefreshDone(absl::string_view platform, const absl::Status& outcome);
   Histogram& StoreWriteTime();
   Counter& StoreWriteFailures();
+  /// 1 while the store can be reached, 0 while nothing is lent for want of it.
+  Gauge& StoreContact();
 
   // ---- spans
 
