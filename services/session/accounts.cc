@@ -10,6 +10,7 @@
 #include "boost/json/serialize.hpp"
 #include "services/common/config/platforms.h"
 #include "services/common/log/log.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/status/reason.h"
 #include "services/common/text/json.h"
 #include "services/common/text/views.h"
@@ -90,10 +91,13 @@ absl::Status Accounts::Load(const Config& config) {
   auto conversations = dependencies_.store.Conversations();
   if (!conversations.ok()) return conversations.status();
 
+  std::vector<StoredAccount> configured;
   {
     absl::MutexLock lock(&mutex_);
-    absl::Status joined = Join(config, *stored);
-    if (!joined.ok()) return joined;
+    // Nothing of a process that is gone says who holds what, so any account that it knew may be held.
+    if (!shared() && !stored->empty() && dependencies_.resume_first > absl::ZeroDuration())
+      lend_from_ = dependencies_.clock.MonotonicNow() + absl::ToChronoNanoseconds(dependencies_.resume_first);
+    configured = Join(config, *stored);
     for (const StoredConversation& one : *conversations) {
       if (one.slot.empty()) {
         ledger_.Restore(one.account, one.ref, absl::FromUnixMillis(one.opened_ms), one.failures);
@@ -103,11 +107,19 @@ absl::Status Accounts::Load(const Config& config) {
       }
     }
   }
+  for (const StoredAccount& one : configured) {
+    auto in_force = dependencies_.store.Register(one);
+    if (!in_force.ok()) return in_force.status();
+    absl::MutexLock lock(&mutex_);
+    Absorb(*in_force, accounts_[one.label]);
+  }
+  Metrics::Get().StoreContact().Set(1);
   dependencies_.store.Observe(this);
   return absl::OkStatus();
 }
 
-absl::Status Accounts::Join(const Config& config, const std::vector<StoredAccount>& stored) {
+std::vector<StoredAccount> Accounts::Join(const Config& config, const std::vector<StoredAccount>& stored) {
+  std::vector<StoredAccount> to_register;
   for (const auto& [name, provider] : config.providers) {
     const RefresherTools tools{dependencies_.http, dependencies_.signing, dependencies_.clock, dependencies_.random};
     auto refresher = make_refresher_(name, provider, tools);
@@ -143,15 +155,13 @@ absl::Status Accounts::Join(const Config& config, const std::vector<StoredAccoun
     if (!account.advice.empty())
       LogWarning("account_value", {{"account", configured.label}, {"advice", account.advice}});
     if (shared()) {
-      auto in_force = dependencies_.store.Register(ToStored(configured.label, account));
-      if (!in_force.ok()) return in_force.status();
-      Absorb(*in_force, account);
+      to_register.push_back(ToStored(configured.label, account));
       continue;
     }
     if (!same) dependencies_.store.Write(Store::EndExchange{configured.label}, nullptr);
     dependencies_.store.Write(Store::PutAccount{ToStored(configured.label, account)}, nullptr);
   }
-  return absl::OkStatus();
+  return to_register;
 }
 
 void Accounts::AddPool(const std::string& name, const ProviderConfig& limits) {
@@ -159,6 +169,7 @@ void Accounts::AddPool(const std::string& name, const ProviderConfig& limits) {
   pool.table = std::make_unique<LeaseTable>(
       LeaseTable::Options{limits.max_in_flight_per_account, limits.spacing, limits.queue_depth, limits.queue_limit});
   pool.timer = std::make_unique<boost::asio::steady_timer>(dependencies_.executor);
+  pool.not_before = lend_from_;
 }
 
 absl::StatusOr<std::string> Accounts::AdmitOwn(const std::string& platform, const Secret& token) {
@@ -365,6 +376,17 @@ Accounts::Granted Accounts::GrantOf(const std::string& label) {
 
 void Accounts::AcquireCleanUp(const std::string& platform, CleanUpAnswer answer) {
   absl::MutexLock lock(&mutex_);
+  if (const auto until = lend_from_; dependencies_.clock.MonotonicNow() < until) {
+    // What a former process's turn has open is pending until its holder resumes.
+    const auto wait = until - dependencies_.clock.MonotonicNow();
+    boost::asio::post(dependencies_.executor, [this, platform, wait, answer = std::move(answer)]() mutable {
+      auto timer = std::make_shared<boost::asio::steady_timer>(dependencies_.executor, wait);
+      timer->async_wait([this, timer, platform, answer = std::move(answer)](const auto& error) mutable {
+        if (!error) AcquireCleanUp(platform, std::move(answer));
+      });
+    });
+    return;
+  }
   const absl::Time now = dependencies_.clock.Now();
   for (auto& [account, ref] : ledger_.TakeHopeless(now)) {
     LogWarning("conversation_given_up", {{"account", account}});

@@ -43,6 +43,9 @@ class Accounts final : private StoreObserver {
     SigningClient& signing;
     const Clock& clock;
     Random& random;
+    // How long nothing is lent after a start with a store of one process that had been used before: whoever holds an
+    // account since then resumes first. Zero where no holder outlives the process.
+    absl::Duration resume_first = absl::ZeroDuration();
   };
   /// What a lease holder gets.
   struct Granted {
@@ -157,8 +160,10 @@ class Accounts final : private StoreObserver {
   void CommitExchange(const std::string& account, const FreshToken& fresh, const Secret& used, Store::Done done);
   /// Nothing was sent: somebody else has just done it.
   void AbandonExchange(const std::string& account);
-  /// Calls `done`, once, when somebody else's exchange has ended or brought a token. On any thread.
-  void WhenExchanged(const std::string& account, absl::AnyInvocable<void()> done);
+  /// Calls `done`, once, when somebody else's exchange has ended or brought a token. On any thread. @return for
+  /// StopWaiting()
+  uint64_t WhenExchanged(const std::string& account, absl::AnyInvocable<void()> done);
+  void StopWaiting(const std::string& account, uint64_t waiter);
   /// Accounts with a token that the store would not take.
   std::vector<std::string> Unstored() const;
   /// The exchange failed. Definitely (`settled`): nothing has changed on the platform's side. Otherwise that is open,
@@ -260,7 +265,8 @@ class Accounts final : private StoreObserver {
   /// Makes what the store says of an account the account's own.
   void Absorb(const StoredAccount& stored, Account& account) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  absl::Status Join(const Config& config, const std::vector<StoredAccount>& stored)
+  /// @return what a shared store is to be told of
+  std::vector<StoredAccount> Join(const Config& config, const std::vector<StoredAccount>& stored)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddPool(const std::string& name, const ProviderConfig& limits) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetIdleOwn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -298,8 +304,10 @@ class Accounts final : private StoreObserver {
   Ledger ledger_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Held> held_ ABSL_GUARDED_BY(mutex_);  // by slot
   HolderId next_holder_ ABSL_GUARDED_BY(mutex_) = 1;
+  Clock::Monotonic lend_from_ ABSL_GUARDED_BY(mutex_) = Clock::Monotonic::min();
   std::map<std::string, int> elsewhere_ ABSL_GUARDED_BY(mutex_);  // account -> chats that other replicas have in flight
-  std::map<std::string, std::vector<absl::AnyInvocable<void()>>> exchange_waiters_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::map<uint64_t, absl::AnyInvocable<void()>>> exchange_waiters_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_exchange_waiter_ ABSL_GUARDED_BY(mutex_) = 1;
   bool contact_ ABSL_GUARDED_BY(mutex_) = true;
   bool leaving_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void(bool good)> contact_told_;

@@ -6,6 +6,7 @@
 #include "boost/asio/post.hpp"
 #include "boost/asio/steady_timer.hpp"
 #include "services/common/log/log.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/status/reason.h"
 #include "services/session/accounts.h"
 
@@ -210,6 +211,7 @@ void Accounts::OnSlotLost(const std::string& label, const std::string& slot) {
 void Accounts::OnContact(bool good) {
   absl::MutexLock lock(&mutex_);
   contact_ = good;
+  Metrics::Get().StoreContact().Set(good ? 1 : 0);
   if (!good) {
     for (auto& [slot, held] : held_) Lose(held, Unreachable());
   }

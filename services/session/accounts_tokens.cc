@@ -110,15 +110,24 @@ void Accounts::AbandonExchange(const std::string& label) {
   dependencies_.store.Write(Store::EndExchange{label, account.in_doubt}, nullptr);
 }
 
-void Accounts::WhenExchanged(const std::string& label, absl::AnyInvocable<void()> done) {
+uint64_t Accounts::WhenExchanged(const std::string& label, absl::AnyInvocable<void()> done) {
   absl::MutexLock lock(&mutex_);
-  exchange_waiters_[label].push_back(std::move(done));
+  exchange_waiters_[label].emplace(next_exchange_waiter_, std::move(done));
+  return next_exchange_waiter_++;
+}
+
+void Accounts::StopWaiting(const std::string& label, uint64_t waiter) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = exchange_waiters_.find(label);
+  if (found == exchange_waiters_.end()) return;
+  found->second.erase(waiter);
+  if (found->second.empty()) exchange_waiters_.erase(found);
 }
 
 void Accounts::TellExchanged(const std::string& label) {
   auto waiters = exchange_waiters_.extract(label);
   if (waiters.empty()) return;
-  for (auto& waiter : waiters.mapped()) waiter();
+  for (auto& [id, waiter] : waiters.mapped()) waiter();
 }
 
 std::vector<std::string> Accounts::Unstored() const {
@@ -162,18 +171,21 @@ void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh,
       return;
     }
     account.unstored.reset();
-    if (account.token_version >= next.token_version) return;
-    account.obtained = next.obtained;
-    account.next_attempt = absl::InfinitePast();
-    account.token = next.token;
-    account.expires = next.expires;
-    account.adopted = next.adopted;
-    account.in_doubt = next.in_doubt;
-    account.token_version = next.token_version;
-    account.credential = next.credential;
-    account.previous = next.previous;
-    account.rotated = next.rotated;
-    TellToken(label, account);
+    if (account.token_version > next.token_version) return;
+    // The watch may have told of this very write already.
+    if (account.token_version < next.token_version) {
+      account.obtained = next.obtained;
+      account.next_attempt = absl::InfinitePast();
+      account.token = next.token;
+      account.expires = next.expires;
+      account.adopted = next.adopted;
+      account.in_doubt = next.in_doubt;
+      account.token_version = next.token_version;
+      account.credential = next.credential;
+      account.previous = next.previous;
+      account.rotated = next.rotated;
+      TellToken(label, account);
+    }
     // Another replica may have given the account up meanwhile.
     const auto state = account.health.stored_state();
     if (shared() && (state == ProtoAccount::STATE_EXPIRED || state == ProtoAccount::STATE_NEEDS_LOGIN)) {

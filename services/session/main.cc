@@ -13,6 +13,9 @@
 namespace switchyard {
 namespace {
 
+// A holder that has lost its stream tries again at most this much later, and then needs a moment.
+constexpr absl::Duration kResumeFirst = absl::Seconds(2);
+
 class Running final : public RunningProgram {
  public:
   static absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const Config& config) {
@@ -25,8 +28,11 @@ class Running final : public RunningProgram {
     self->http_ = *std::move(http);
     self->runtime_ = std::make_unique<Runtime>(Runtime::Options{config.threads});
     self->signing_ = std::make_unique<SigningClient>(MakeChannel(config.signing.target, self->identity_.get()));
-    auto sessions = SessionHost::Start(config, *self->runtime_, *self->http_, *self->signing_, MakeRefresher,
-                                       [raw = self.get()](bool good) { raw->Contact(good); });
+    SessionHostOptions options;
+    options.contact = [raw = self.get()](bool good) { raw->Contact(good); };
+    options.resume_first = kResumeFirst;
+    options.stop = EndAsked;
+    auto sessions = SessionHost::StartPatiently(config, *self->runtime_, *self->http_, *self->signing_, options);
     if (!sessions.ok()) return sessions.status();
     self->sessions_ = *std::move(sessions);
     auto host = ServerHost::Start(HostOptionsFrom(config, config.SessionListen(), self->identity_.get()),

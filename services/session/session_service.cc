@@ -171,9 +171,12 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
         self->call_.StopReading();
       });
     });
-    if (holder_ == 0)
+    if (holder_ == 0) {
+      // What was claimed before goes back, after as long as its holder may take to go on elsewhere.
+      accounts_.Detach(pool_, account_, slot_, holder_, refs_, false);
       return MakeError(Reason::REASON_NO_BACKEND, "this session service has lost its store",
                        {.cause = "session_moved"});
+    }
     granted.set_slot(slot_);
     const absl::Duration within = accounts_.resume_within();
     if (within > absl::ZeroDuration()) {

@@ -95,9 +95,10 @@ asio::awaitable<void> WaitForOthers(Accounts& accounts, Executor executor, std::
   Scope whole(executor);
   Scope look(whole, kLook, absl::DeadlineExceededError("a look"));
   Rendezvous<bool> ended(executor);
-  accounts.WhenExchanged(label, [ended]() mutable { ended.Complete(true); });
+  const uint64_t waiter = accounts.WhenExchanged(label, [ended]() mutable { ended.Complete(true); });
   auto stop = look.OnEnd([ended]() mutable { ended.Complete(true); });
   co_await ended.Wait();
+  accounts.StopWaiting(label, waiter);
 }
 
 /// Takes the exchange upon this replica. ABORTED: another one has brought a token newer than `known` meanwhile.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -36,7 +37,8 @@ std::vector<int> FreePorts(int count) {
 
 }  // namespace
 
-EtcdCluster::EtcdCluster(int members) : directory_(FreshDirectory()), members_(members) {
+EtcdCluster::EtcdCluster(int members, EtcdFiles files)
+    : files_(std::move(files)), directory_(FreshDirectory()), members_(members) {
   const std::vector<int> ports = FreePorts(2 * members);
   for (int i = 0; i < members; ++i) {
     endpoints_.push_back(absl::StrCat("127.0.0.1:", ports[2 * i]));
@@ -53,7 +55,7 @@ EtcdCluster::~EtcdCluster() {
 }
 
 std::string EtcdCluster::Url(const std::string& prefix) const {
-  return absl::StrCat("etcd://", absl::StrJoin(endpoints_, ","), "/", prefix);
+  return absl::StrCat(files_.key.empty() ? "etcd://" : "etcds://", absl::StrJoin(endpoints_, ","), "/", prefix);
 }
 
 void EtcdCluster::Kill(int member) {
@@ -64,40 +66,42 @@ void EtcdCluster::Kill(int member) {
 void EtcdCluster::Start(int member) {
   std::vector<std::string> cluster;
   for (size_t i = 0; i < peers_.size(); ++i) cluster.push_back(absl::StrCat("m", i, "=http://", peers_[i]));
-  const std::string client = absl::StrCat("http://", endpoints_[member]);
+  const std::string client = absl::StrCat(files_.key.empty() ? "http://" : "https://", endpoints_[member]);
   const std::string peer = absl::StrCat("http://", peers_[member]);
-  members_[member] = std::make_unique<Process>(std::vector<std::string>{"/usr/bin/etcd",
-                                                                        "--name",
-                                                                        absl::StrCat("m", member),
-                                                                        "--data-dir",
-                                                                        absl::StrCat(directory_, "/m", member),
-                                                                        "--listen-client-urls",
-                                                                        client,
-                                                                        "--advertise-client-urls",
-                                                                        client,
-                                                                        "--listen-peer-urls",
-                                                                        peer,
-                                                                        "--initial-advertise-peer-urls",
-                                                                        peer,
-                                                                        "--initial-cluster",
-                                                                        absl::StrJoin(cluster, ","),
-                                                                        "--heartbeat-interval",
-                                                                        "50",
-                                                                        "--election-timeout",
-                                                                        "500",
-                                                                        "--logger",
-                                                                        "zap",
-                                                                        "--log-level",
-                                                                        "error"},
-                                               std::map<std::string, std::string>{{"GOMAXPROCS", "2"}});
+  std::vector<std::string> command = {"/usr/bin/etcd",
+                                      "--name",
+                                      absl::StrCat("m", member),
+                                      "--data-dir",
+                                      absl::StrCat(directory_, "/m", member),
+                                      "--listen-client-urls",
+                                      client,
+                                      "--advertise-client-urls",
+                                      client,
+                                      "--listen-peer-urls",
+                                      peer,
+                                      "--initial-advertise-peer-urls",
+                                      peer,
+                                      "--initial-cluster",
+                                      absl::StrJoin(cluster, ","),
+                                      "--heartbeat-interval",
+                                      "50",
+                                      "--election-timeout",
+                                      "500",
+                                      "--logger",
+                                      "zap",
+                                      "--log-level",
+                                      "error"};
+  if (!files_.key.empty()) {
+    command.insert(command.end(), {"--client-cert-auth", "--trusted-ca-file", files_.authority, "--cert-file",
+                                   files_.certificate, "--key-file", files_.key});
+  }
+  members_[member] = std::make_unique<Process>(command, std::map<std::string, std::string>{{"GOMAXPROCS", "2"}});
 }
 
 void EtcdCluster::WaitReady(int member) {
   EXPECT_TRUE(Eventually([&] {
-    Process health({"/bin/sh", "-c",
-                    absl::StrCat("ETCDCTL_API=3 etcdctl --endpoints=", endpoints_[member],
-                                 " --dial-timeout=1s --command-timeout=1s endpoint health")},
-                   {});
+    Process health(
+        {"/bin/sh", "-c", absl::StrCat(ControlOf(endpoints_[member]), " --command-timeout=1s endpoint health")}, {});
     return health.WaitExit(absl::Seconds(5)) == 0;
   })) << members_[member]->output();
 }
@@ -115,12 +119,20 @@ int EtcdCluster::Leader() const {
 }
 
 std::string EtcdCluster::Control(const std::string& words) const {
-  Process control({"/bin/sh", "-c",
-                   absl::StrCat("ETCDCTL_API=3 etcdctl --endpoints=", absl::StrJoin(endpoints_, ","),
-                                " --dial-timeout=1s --command-timeout=2s ", words)},
-                  {});
+  Process control(
+      {"/bin/sh", "-c", absl::StrCat(ControlOf(absl::StrJoin(endpoints_, ",")), " --command-timeout=2s ", words)}, {});
   control.WaitExit(absl::Seconds(10));
   return control.output();
+}
+
+void EtcdCluster::Compact(int64_t revision) const { Control(absl::StrCat("compact --physical ", revision)); }
+
+std::string EtcdCluster::ControlOf(const std::string& endpoints) const {
+  std::string command = absl::StrCat("ETCDCTL_API=3 etcdctl --endpoints=", endpoints, " --dial-timeout=1s");
+  if (!files_.key.empty()) {
+    absl::StrAppend(&command, " --cacert=", files_.authority, " --cert=", files_.certificate, " --key=", files_.key);
+  }
+  return command;
 }
 
 }  // namespace switchyard

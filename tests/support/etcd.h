@@ -6,6 +6,7 @@
 //   etcd.Kill(etcd.Leader()); etcd.Start(0);
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,15 +15,20 @@
 
 namespace switchyard {
 
+/// Files of PEM, read at each start of a member: what it shows, and the authority of what it wants to be shown.
+struct EtcdFiles {
+  std::string authority, certificate, key;
+};
+
 class EtcdCluster {
  public:
-  /// Starts the members and waits until every one of them answers.
-  explicit EtcdCluster(int members = 1);
+  /// Starts the members and waits until every one of them answers. @param files for mutual TLS; empty: in the clear
+  explicit EtcdCluster(int members = 1, EtcdFiles files = {});
   ~EtcdCluster();
 
   /// "127.0.0.1:40001", one a member.
   const std::vector<std::string>& endpoints() const { return endpoints_; }
-  /// "etcd://127.0.0.1:40001,127.0.0.1:40003/prefix"
+  /// "etcd://127.0.0.1:40001,127.0.0.1:40003/prefix", or etcds://
   std::string Url(const std::string& prefix) const;
 
   void Kill(int member);   // SIGKILL
@@ -33,8 +39,13 @@ class EtcdCluster {
   int Leader() const;
   /// etcdctl with these words at all the members. @return what it printed
   std::string Control(const std::string& words) const;
+  /// Forgets what was before `revision`.
+  void Compact(int64_t revision) const;
 
  private:
+  std::string ControlOf(const std::string& endpoints) const;
+
+  const EtcdFiles files_;
   std::string directory_;
   std::vector<std::string> endpoints_, peers_;
   std::vector<std::unique_ptr<Process>> members_;

@@ -75,7 +75,7 @@ void Gate::Run() {
     std::vector<pollfd> all = {{listener_, POLLIN, 0}};
     for (const Pair& pair : pairs) {
       all.push_back({pair.in, POLLIN, 0});
-      all.push_back({pair.out, POLLIN, 0});
+      all.push_back({holding_ ? -1 : pair.out, POLLIN, 0});
     }
     if (poll(all.data(), all.size(), kLookMs) <= 0) continue;
     for (size_t i = pairs.size(); i-- > 0;) {

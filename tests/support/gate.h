@@ -19,7 +19,9 @@ class Gate {
   int port() const { return port_; }
   /// Resets what is open, and whatever comes until Open().
   void Shut() { shut_ = true; }
-  void Open() { shut_ = false; }
+  /// What is asked still arrives, and no answer comes back until Open().
+  void HoldAnswers() { holding_ = true; }
+  void Open() { shut_ = holding_ = false; }
 
  private:
   struct Pair {
@@ -30,7 +32,7 @@ class Gate {
   const int target_;
   int listener_ = -1;
   int port_ = 0;
-  std::atomic<bool> shut_{false}, over_{false};
+  std::atomic<bool> shut_{false}, holding_{false}, over_{false};
   std::thread thread_;
 };
 

@@ -199,8 +199,8 @@ struct Metrics::Families {
       Histograms("switchyard_store_write_seconds", "From a change to its being durable in the store.");
   Family<Counter>& store_failures =
       Counters("switchyard_store_write_failures_total", "Changes that could not be made durable.");
-
-  Family<Gauge>& store_contact = Gauges("switchyard_store_contact", "1 while the store can be reached, else 0.");
+  Family<Gauge>& store_contact =
+      Gauges("switchyard_store_contact", "1 while the store can be reached, 0 while nothing is lent for want of it.");
 
   Family<Counter>& spans_exported = Counters("switchyard_spans_exported_total", "Spans that the collector has taken.");
   Family<Counter>& spans_dropped =
@@ -283,7 +283,7 @@ void Metrics::ShowProvider(absl::string_view platform) {
 void Metrics::ShowSigning() { ProofOfWorkTime(); }
 void Metrics::ShowSession(const std::vector<std::string>& platforms) {
   StoreWriteFailures();
-  StoreContact().Set(1);
+  StoreContact();
   for (const std::string& platform : platforms) {
     LeasesQueued(platform);
     RefreshFailures(platform);

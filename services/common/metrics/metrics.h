@@ -116,7 +116,7 @@ class Metrics {
   Counter& RefreshFailures(absl::string_view platform);
   Histogram& StoreWriteTime();
   Counter& StoreWriteFailures();
-  /// 0 while the store cannot be reached, else 1.
+  /// 1 while the store can be reached, 0 while nothing is lent for want of it.
   Gauge& StoreContact();
 
   // ---- spans

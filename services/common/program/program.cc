@@ -191,6 +191,14 @@ int LogsWritten(int status) {
 
 }  // namespace
 
+// They are blocked in every thread, so those that came wait.
+bool EndAsked() {
+  sigset_t pending;
+  sigemptyset(&pending);
+  sigpending(&pending);
+  return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
 absl::Status SetGrpcListen(std::string& field, const std::string& listen) {
   if (listen.find(':') == std::string::npos)
     return absl::InvalidArgumentError("--listen: must be an address with a port (127.0.0.1:8021) or unix:/path");
@@ -262,6 +270,10 @@ int RunProgram(int argc, char** argv, const ProgramSpec& spec) {
   auto telemetry = Telemetry::Start(spec.name, *config, /*must_listen=*/!own_admin_port);
   if (!telemetry.ok()) return not_started(telemetry.status());
   auto program = spec.start(*config);
+  if (!program.ok() && EndAsked()) {
+    LogInfo("stopping");
+    return LogsWritten(0);
+  }
   if (!program.ok()) return not_started(program.status());
   (*telemetry)->SetReady(true);
   for (const std::string& line : {(*program)->Greeting(), (*telemetry)->Greeting()}) {

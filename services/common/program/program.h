@@ -56,6 +56,10 @@ void SwitchOffCores();
 /// @return the exit status: 0, 2 for bad flags or configuration, 1 if it could not start.
 int RunProgram(int argc, char** argv, const ProgramSpec& spec);
 
+/// For a start that may take long: whether a signal has come that ends the program. Then the start is to fail, and the
+/// exit status is 0.
+bool EndAsked();
+
 /// For set_listen: any loopback address or Unix socket.
 absl::Status SetGrpcListen(std::string& field, const std::string& listen);
 

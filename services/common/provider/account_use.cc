@@ -24,7 +24,10 @@ boost::asio::awaitable<absl::Status> AccountUse::Acquire(Scope& call, SessionCli
   auto lease = co_await sessions.Acquire(life_, std::move(context), std::move(acquire));
   if (!lease.ok()) co_return call.ended() ? call.status() : lease.status();
   lease_ = *std::move(lease);
-  lease_->OnLost(std::move(lost));
+  lease_->OnLost([this, lost = std::move(lost)](const absl::Status& why) {
+    lost_ = true;
+    if (lost) lost(why);
+  });
   account_.label = lease_->account();
   account_.token = lease_->token();
   account_.identity = lease_->identity();
@@ -56,6 +59,8 @@ boost::asio::awaitable<void> AccountUse::CleanUp(bool keep_conversation) {
     to_drain.reset();
   }
   for (const std::string& ref : conversations) {
+    // The account is somebody else's, and so is what the ledger says is left to delete on it.
+    if (lost_) break;
     if (keep_conversation && (kept.empty() || ref == kept)) continue;
     Scope scope(life_, kUndoLimit, MakeError(Reason::REASON_DEADLINE, "deleting the conversation took too long"));
     const absl::Status deleted = co_await provider_.DeleteConversation(scope, account_, ref);

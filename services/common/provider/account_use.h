@@ -30,7 +30,8 @@ class AccountUse {
   void Report(const absl::Status& outcome);
 
   /// Stops what still runs, deletes what was opened, releases the lease. Bounded; failures are logged, and what could
-  /// not be deleted stays in the ledger. @param keep_conversation leave the conversation on the platform.
+  /// not be deleted stays in the ledger, and so does all of it once the lease is lost. @param keep_conversation leave
+  /// the conversation on the platform.
   boost::asio::awaitable<void> CleanUp(bool keep_conversation);
 
   /// After the platform refused the token: OK once account() has a newer one, else why there is none.
@@ -47,6 +48,7 @@ class AccountUse {
  private:
   Provider& provider_;
   Scope life_;
+  bool lost_ = false;
   std::unique_ptr<LeaseHandle> lease_;
   Account account_;
 };

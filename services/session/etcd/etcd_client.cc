@@ -116,22 +116,6 @@ asio::awaitable<absl::StatusOr<RangeResponse>> EtcdClient::Range(Scope& scope, s
   co_return co_await Try(scope, std::move(call));
 }
 
-asio::awaitable<absl::Status> EtcdClient::Compact(Scope& scope, int64_t revision) {
-  using etcdserverpb::CompactionResponse;
-  etcdserverpb::CompactionRequest request;
-  request.set_revision(revision);
-  request.set_physical(true);
-  std::function<asio::awaitable<absl::StatusOr<CompactionResponse>>(Scope&, Member&)> call =
-      [&request](Scope& attempt, Member& member) {
-        return CallUnary<CompactionResponse>(attempt, CallContext(), request,
-                                             [&member](auto* client, auto* in, auto* out, auto done) {
-                                               member.kv->async()->Compact(client, in, out, std::move(done));
-                                             });
-      };
-  auto answer = co_await Try(scope, std::move(call));
-  co_return answer.status();
-}
-
 asio::awaitable<absl::StatusOr<int64_t>> EtcdClient::GrantLease(Scope& scope, absl::Duration ttl) {
   using etcdserverpb::LeaseGrantResponse;
   etcdserverpb::LeaseGrantRequest request;

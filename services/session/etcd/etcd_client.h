@@ -43,7 +43,6 @@ class EtcdClient {
   boost::asio::awaitable<absl::StatusOr<etcdserverpb::TxnResponse>> Txn(Scope& scope, etcdserverpb::TxnRequest request);
   boost::asio::awaitable<absl::StatusOr<etcdserverpb::RangeResponse>> Range(Scope& scope, std::string key,
                                                                             std::string range_end);
-  boost::asio::awaitable<absl::Status> Compact(Scope& scope, int64_t revision);
 
   /// @return its id
   boost::asio::awaitable<absl::StatusOr<int64_t>> GrantLease(Scope& scope, absl::Duration ttl);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <future>
 #include <utility>
@@ -47,6 +48,7 @@ constexpr int kMostSuperseded = 16;
 constexpr absl::Duration kRetryPause = absl::Milliseconds(200);
 constexpr absl::Duration kRenewLimit = absl::Seconds(2);
 constexpr absl::Duration kCloseLimit = absl::Seconds(2);
+constexpr std::chrono::milliseconds kStopLook{50};
 
 Compare* Comparing(TxnRequest& request, const std::string& key, Compare::CompareTarget target) {
   Compare* compare = request.add_compare();
@@ -114,7 +116,8 @@ class EtcdStore final : public Store {
   }
 
   absl::Status Start() {
-    absl::Status begun = asio::co_spawn(executor_, Begin(), asio::use_future).get();
+    auto beginning = asio::co_spawn(executor_, Begin(), asio::use_future);
+    absl::Status begun = Await(beginning);
     started_ = begun.ok();
     return begun;
   }
@@ -185,7 +188,8 @@ class EtcdStore final : public Store {
                                              registered.set_value(std::move(in_force));
                                            }});
     });
-    return registered.get_future().get();
+    auto in_force = registered.get_future();
+    return Await(in_force);
   }
 
   void Observe(StoreObserver* observer) override {
@@ -224,11 +228,18 @@ class EtcdStore final : public Store {
   struct GiveBackItem {
     std::string slot;
   };
+  /// A refresh lock of this replica that may still be there, because what was to make or to end it was not answered.
+  struct LeftLock {
+    std::string value;     // of the lock, or
+    int64_t created = 0;   // its create_revision
+    bool journal = false;  // the journal's entry goes with it
+    int64_t lease = 0;
+  };
   struct RegisterItem {
     StoredAccount account;
     absl::AnyInvocable<void(absl::StatusOr<StoredAccount>)> done;
   };
-  using Item = std::variant<ChangeItem, ClaimItem, AdoptItem, GiveBackItem, RegisterItem>;
+  using Item = std::variant<ChangeItem, ClaimItem, AdoptItem, GiveBackItem, LeftLock, RegisterItem>;
 
   struct Slot {
     std::string name;
@@ -240,6 +251,18 @@ class EtcdStore final : public Store {
     std::set<std::string> exchanges;                       // accounts
     std::set<std::string> unlocked;
   };
+
+  /// While the service starts.
+  template <typename T>
+  T Await(std::future<T>& answer) {
+    bool stopped = false;
+    while (answer.wait_for(kStopLook) != std::future_status::ready) {
+      if (stopped || !options_.stop || !options_.stop()) continue;
+      stopped = true;
+      asio::post(executor_, [this] { life_.Cancel(absl::CancelledError("the start was given up")); });
+    }
+    return answer.get();
+  }
 
   template <typename T>
   T OnLoop(std::function<T()> body) {
@@ -482,12 +505,15 @@ class EtcdStore final : public Store {
       replicas_.erase(label);
       others_ = CountOthers();
     } else if (kind == "slots" && parts.size() == 3) {
-      auto& places = slots_[label];
-      const auto old = places.find(parts[2]);
-      if (old == places.end()) return;
+      const auto places = slots_.find(label);
+      if (places == slots_.end()) return;
+      const auto old = places->second.find(parts[2]);
+      if (old == places->second.end()) return;
       news.uses[label].push_back(old->second.name);
       LoseIfMine(label, old->second.name);
-      places.erase(old);
+      places->second.erase(old);
+      // Callers' own tokens come and go.
+      if (places->second.empty()) slots_.erase(places);
     } else if (kind == "conversations") {
       const auto one = conversations_.find(key);
       if (one == conversations_.end()) return;
@@ -592,7 +618,10 @@ class EtcdStore final : public Store {
   asio::awaitable<void> BeginAnew() {
     LogWarning("store_lease_lost", {});
     SetContact(false);
-    mine_.clear();
+    for (const auto& [label, places] : slots_) {
+      for (const auto& [place, slot] : places) LoseIfMine(label, slot.name);
+    }
+    mine_.clear();  // claims that are under way
     for (;;) {
       const auto asked = options_.clock->MonotonicNow();
       Scope limit(life_, options_.write_limit, NoAnswer());
@@ -653,6 +682,8 @@ class EtcdStore final : public Store {
       } else if (auto* adopt = std::get_if<AdoptItem>(&item)) {
         const absl::Status adopted = co_await AdoptNow(label, adopt->slot);
         Tell(adopt->done, adopted);
+      } else if (auto* left = std::get_if<LeftLock>(&item)) {
+        co_await DropLock(label, *left);
       } else if (auto* configured = std::get_if<RegisterItem>(&item)) {
         auto in_force = co_await RegisterNow(configured->account);
         configured->done(std::move(in_force));
@@ -726,17 +757,19 @@ class EtcdStore final : public Store {
       }
     } else {
       LogError("store_write_failed", {{"error", answer.status().message()}});
-      for (const std::string& slot : batch.given_back) tasks_.Spawn(executor_, GiveBackLater(label, slot, lease_));
+      for (const std::string& slot : batch.given_back)
+        tasks_.Spawn(executor_, GiveBackLater(label, slot, lease_, kRetryPause * 2));
     }
     const absl::Status status = answer.ok() ? absl::OkStatus() : NoAnswer();
     for (Done& done : batch.done) Tell(done, status);
   }
 
   /// A slot that is not given back blocks its account for as long as the replica lives.
-  asio::awaitable<void> GiveBackLater(std::string label, std::string slot, int64_t lease) {
+  asio::awaitable<void> GiveBackLater(std::string label, std::string slot, int64_t lease, absl::Duration pause) {
     while (lease == lease_) {
-      const absl::Status slept = co_await Sleep(life_, kRetryPause * 2);
-      if (!slept.ok()) co_return;
+      const absl::Status slept = co_await Sleep(life_, pause);
+      pause = kRetryPause * 2;
+      if (!slept.ok() || mine_.count(slot) > 0) co_return;  // its holder has come back to it
       Scope limit(life_, options_.write_limit, NoAnswer());
       const std::string key = SlotKey(label, PlaceOf(slot));
       TxnRequest request;
@@ -928,11 +961,15 @@ class EtcdStore final : public Store {
     const std::string lock = LockKey(label);
     const std::string account = AccountKey(label);
     if (!contact_) co_return NoAnswer();
+    LeftLock left;
+    left.value = options_.random->NextHex(16);
+    left.journal = begin.journal && journal_.count(label) == 0;  // a doubt from before stays
+    left.lease = lease_;
     TxnRequest request;
     IfCreatedAt(request, lock, 0);
     // A credential that another replica has replaced a moment ago must not be sent again.
     IfModifiedAt(request, account, KnownRevision(account));
-    Put(request.add_success(), lock, options_.random->NextHex(16), lease_);
+    Put(request.add_success(), lock, left.value, lease_);
     if (begin.journal) {
       ExchangeRecord record;
       record.set_started_ms(begin.started_ms);
@@ -942,7 +979,10 @@ class EtcdStore final : public Store {
     Read(request.add_failure(), account);
     Scope limit(life_, options_.write_limit, NoAnswer());
     auto answer = co_await etcd_.Txn(limit, std::move(request));
-    if (!answer.ok()) co_return NoAnswer();
+    if (!answer.ok()) {
+      tasks_.Spawn(executor_, DropLockLater(label, std::move(left)));
+      co_return NoAnswer();
+    }
     const int64_t revision = answer->header().revision();
     if (answer->succeeded()) {
       fences_[label] = revision;
@@ -963,8 +1003,12 @@ class EtcdStore final : public Store {
 
   asio::awaitable<absl::Status> EndExchangeNow(const Store::EndExchange& end) {
     const auto fence = fences_.find(end.label);
+    LeftLock left;
+    left.journal = !end.in_doubt;
+    left.lease = lease_;
     TxnRequest request;
     if (fence != fences_.end()) {
+      left.created = fence->second;
       IfCreatedAt(request, LockKey(end.label), fence->second);
       Delete(request.add_success(), LockKey(end.label));
     }
@@ -973,8 +1017,34 @@ class EtcdStore final : public Store {
     if (request.success().empty()) co_return absl::OkStatus();
     Scope limit(life_, options_.write_limit, NoAnswer());
     auto answer = co_await etcd_.Txn(limit, std::move(request));
-    if (!answer.ok()) co_return answer.status();
+    if (!answer.ok()) {
+      if (left.created != 0) tasks_.Spawn(executor_, DropLockLater(end.label, std::move(left)));
+      co_return answer.status();
+    }
     co_return answer->succeeded() ? absl::OkStatus() : absl::AbortedError("the exchange's lock was lost");
+  }
+
+  /// In its turn among the account's other changes: none of them is overtaken.
+  asio::awaitable<void> DropLockLater(std::string label, LeftLock left) {
+    const absl::Status slept = co_await Sleep(life_, kRetryPause * 2);
+    if (slept.ok()) Queue(label, std::move(left));
+  }
+
+  /// A lock that is left behind keeps all replicas from exchanging the credential for as long as this one lives.
+  asio::awaitable<void> DropLock(const std::string& label, LeftLock& left) {
+    // With another lease it is gone; and a later exchange of this replica's own has taken it over.
+    if (left.lease != lease_ || fences_.count(label) > 0) co_return;
+    TxnRequest request;
+    if (left.created != 0) {
+      IfCreatedAt(request, LockKey(label), left.created);
+    } else {
+      IfValue(request, LockKey(label), left.value);
+    }
+    Delete(request.add_success(), LockKey(label));
+    if (left.journal) Delete(request.add_success(), JournalKey(label));
+    Scope limit(life_, options_.write_limit, NoAnswer());
+    auto answer = co_await etcd_.Txn(limit, std::move(request));
+    if (!answer.ok()) tasks_.Spawn(executor_, DropLockLater(label, std::move(left)));
   }
 
   asio::awaitable<absl::StatusOr<StoredAccount>> RegisterNow(StoredAccount configured) {
@@ -1049,9 +1119,10 @@ class EtcdStore final : public Store {
   asio::awaitable<absl::StatusOr<std::string>> ClaimNow(std::string label, int places, Use use) {
     if (!contact_) co_return NoAnswer();
     std::vector<std::string> free;
+    const auto uses = slots_.find(label);
+    const std::map<std::string, Slot> taken = uses == slots_.end() ? std::map<std::string, Slot>() : uses->second;
     for (int i = 0; i < places || use == Use::kCleanUp; ++i) {
       const std::string place = use == Use::kCleanUp ? kCleanUpPlace : absl::StrCat(i);
-      const auto& taken = slots_[label];
       const auto found = taken.find(place);
       // What this replica has given back is free, though the watch has not said so yet.
       if (found == taken.end() || (found->second.lease == lease_ && mine_.count(found->second.name) == 0))
@@ -1078,7 +1149,7 @@ class EtcdStore final : public Store {
     }
     mine_.erase(slot);
     // Whether it was written is not known, or it comes too late to be used.
-    if (!answer.ok() || won) tasks_.Spawn(executor_, GiveBackLater(label, slot, lease));
+    if (!answer.ok() || won) tasks_.Spawn(executor_, GiveBackLater(label, slot, lease, kRetryPause * 2));
     if (!answer.ok() || won) co_return NoAnswer();
     TakeFound(found, answer->header().revision());
     co_return absl::AbortedError("another replica was first");
@@ -1106,6 +1177,8 @@ class EtcdStore final : public Store {
       co_return absl::OkStatus();
     }
     mine_.erase(slot);
+    // Its holder is told, and may go on with it elsewhere, or here again.
+    if (!answer.ok() || won) tasks_.Spawn(executor_, GiveBackLater(label, slot, lease, options_.life / 2));
     if (!answer.ok() || won) co_return NoAnswer();
     TakeFound(Found(answer->responses(0).response_txn(), 0), answer->header().revision());
     co_return absl::AbortedError("the account has been given to another");

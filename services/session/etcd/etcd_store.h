@@ -18,6 +18,7 @@
 // not renew for half of it says so (OnContact) and claims nothing: what it holds may be another's soon.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -39,6 +40,8 @@ struct EtcdStoreOptions {
   absl::Duration write_limit = absl::Seconds(5);   // until a write has failed
   // How long after an account's credential was replaced a replica that still has the older one follows the newer one.
   absl::Duration older_login = absl::Minutes(10);
+  // Whether a wait of Open or Register() is to end: CANCELLED. Asked from the waiting thread, a few times a second.
+  std::function<bool()> stop = nullptr;
   const Clock* clock = &SystemClock::Get();  // outlive the store
   Random* random = &SystemRandom::Get();
 };

@@ -44,6 +44,7 @@ class HeldStore final : public Store {
     return accounts;
   }
   absl::StatusOr<std::vector<StoredConversation>> Conversations() override { return std::vector<StoredConversation>(); }
+  bool shared() const override { return is_shared; }
   void Observe(StoreObserver* told) override { observer = told; }
 
   void Answer(const absl::Status& status = absl::OkStatus()) {
@@ -58,6 +59,7 @@ class HeldStore final : public Store {
   std::deque<std::pair<Change, Done>> held;
   std::optional<StoredAccount> stored;
   bool exchanging = false;
+  bool is_shared = false;
   StoreObserver* observer = nullptr;
 
  private:
@@ -111,15 +113,15 @@ class AccountsTest : public ::testing::Test {
     Start();
   }
 
-  void Start() {
-    Accounts::Dependencies dependencies{loop_.get_executor(), store_, sealer_, *http_, signing_, clock_,
-                                        SystemRandom::Get()};
-    accounts_ = std::make_unique<Accounts>(dependencies,
-                                           [this](const std::string& platform, const ProviderConfig&,
-                                                  const RefresherTools&) -> std::unique_ptr<Refresher> {
-                                             if (platform != "kimi" && platform != "metaso") return nullptr;
-                                             return std::make_unique<RotatingRefresher>(asked_);
-                                           });
+  void Start(absl::Duration resume_first = absl::ZeroDuration()) {
+    Accounts::Dependencies dependencies{loop_.get_executor(), store_,      sealer_, *http_, signing_, clock_,
+                                        SystemRandom::Get(),  resume_first};
+    accounts_ = std::make_unique<Accounts>(
+        dependencies,
+        [](const std::string& platform, const ProviderConfig&, const RefresherTools&) -> std::unique_ptr<Refresher> {
+          if (platform != "kimi" && platform != "metaso") return nullptr;
+          return std::make_unique<RotatingRefresher>();
+        });
     ASSERT_TRUE(accounts_->Load(config_).ok());
     store_.Answer();
   }
@@ -309,6 +311,49 @@ TEST_F(AccountsTest, ATokenInUseAgesAheadOfItsLead) {
   EXPECT_TRUE(accounts_->Ageing().empty()) << "asked again at once after a failure";
   clock_.now += absl::Minutes(1);
   EXPECT_EQ(accounts_->FreshnessOf("kimi"), Accounts::Freshness::kUseless);
+}
+
+TEST_F(AccountsTest, AfterARestartHoldersResumeBeforeAnythingIsLent) {
+  accounts_.reset();
+  Start(absl::Seconds(2));
+  std::vector<std::string> order;
+  const auto told = [&order](const std::string& who) {
+    return
+        [&order, who](absl::StatusOr<Accounts::Granted> granted) { order.push_back(granted.ok() ? who : "refused"); };
+  };
+  const auto queued = accounts_->Acquire("kimi", {"caller"}, told("newcomer"));
+  EXPECT_EQ(queued.position, 0) << "it has what another may hold";
+  accounts_->Resume("kimi", "kimi", "slot-of-a-former-process", told("holder"));
+  clock_.now += absl::Seconds(3);
+  accounts_->Withdraw("kimi", 0);  // looks again
+  EXPECT_EQ(order, (std::vector<std::string>{"holder"}));
+  accounts_->Release("kimi", "kimi", "slot-of-a-former-process");
+  clock_.now += absl::Minutes(1);
+  accounts_->Withdraw("kimi", 0);
+  EXPECT_EQ(order.back(), "newcomer");
+}
+
+TEST_F(AccountsTest, AStoreThatIsNewHasNoHoldersToWaitFor) {
+  accounts_.reset();
+  store_.stored.reset();
+  Start(absl::Seconds(2));
+  bool granted = false;
+  accounts_->Acquire("kimi", {"caller"}, [&granted](const auto& lent) { granted = lent.ok(); });
+  EXPECT_TRUE(granted);
+}
+
+TEST_F(AccountsTest, AWriteThatTheWatchTellsOfFirstEndsARefusalAllTheSame) {
+  accounts_.reset();
+  store_.is_shared = true;
+  Start();
+  Commit(Fresh("second", "credential-2"), "first");
+  StoredAccount written = std::get<Store::PutAccount>(store_.held.front().first).account;
+  store_.observer->OnState("kimi", ProtoAccount::STATE_EXPIRED, 0);
+  ASSERT_EQ(State(), ProtoAccount::STATE_EXPIRED);
+  store_.observer->OnAccount(written);
+  ASSERT_EQ(Token(), "second");
+  store_.Answer();
+  EXPECT_EQ(State(), ProtoAccount::STATE_READY);
 }
 
 }  // namespace

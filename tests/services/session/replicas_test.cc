@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <future>
 #include <memory>
@@ -20,12 +21,15 @@
 #include "services/common/async/sleep.h"
 #include "services/common/config/config.h"
 #include "services/common/http/http_client.h"
+#include "services/common/metrics/metrics.h"
+#include "services/common/provider/account_use.h"
 #include "services/common/rpc/channel.h"
 #include "services/common/rpc/server_host.h"
 #include "services/common/status/reason.h"
 #include "services/session/client/outcome.h"
 #include "services/session/client/session_client.h"
 #include "services/session/session_host.h"
+#include "tests/support/certificates.h"
 #include "tests/support/etcd.h"
 #include "tests/support/gate.h"
 #include "tests/support/process.h"
@@ -98,15 +102,15 @@ class Replica {
   Replica(Config config, Platform& platform, HttpClient& http, SigningClient& signing,
           const std::string& listen = "127.0.0.1:0") {
     runtime_ = std::make_unique<Runtime>(Runtime::Options{.threads = 2});
-    auto host = SessionHost::Start(
-        config, *runtime_, http, signing,
-        [&platform](const std::string& name, const ProviderConfig&,
-                    const RefresherTools& tools) -> std::unique_ptr<Refresher> {
-          if (name == "kimi") return std::make_unique<Rotating>(platform, tools);
-          if (name == "deepseek") return std::make_unique<Plain>();
-          return nullptr;
-        },
-        nullptr, kLife);
+    SessionHostOptions options;
+    options.life = kLife;
+    options.make_refresher = [&platform](const std::string& name, const ProviderConfig&,
+                                         const RefresherTools& tools) -> std::unique_ptr<Refresher> {
+      if (name == "kimi") return std::make_unique<Rotating>(platform, tools);
+      if (name == "deepseek") return std::make_unique<Plain>();
+      return nullptr;
+    };
+    auto host = SessionHost::StartPatiently(config, *runtime_, http, signing, options);
     EXPECT_TRUE(host.ok()) << host.status();
     if (!host.ok()) return;
     host_ = *std::move(host);
@@ -329,6 +333,44 @@ TEST_F(ReplicasTest, ALeaseThatCannotGoOnIsLost) {
   });
 }
 
+/// Counts what it is asked to undo.
+class Undoing final : public Provider {
+ public:
+  absl::string_view platform() const override { return "deepseek"; }
+  asio::awaitable<absl::StatusOr<FinishReason>> Run(Turn&) override { co_return absl::UnimplementedError(""); }
+  asio::awaitable<absl::Status> StopGeneration(Scope&, const Account&, const std::string&) override {
+    ++stopped;
+    co_return absl::OkStatus();
+  }
+  asio::awaitable<absl::Status> DeleteConversation(Scope&, const Account&, const std::string&) override {
+    ++deleted;
+    co_return absl::OkStatus();
+  }
+  int stopped = 0, deleted = 0;
+};
+
+TEST_F(ReplicasTest, WhoHasLostItsLeaseStopsAndLeavesTheDeletingToOthers) {
+  Start(1);
+  SessionClient& only = Client();
+  Undoing provider;
+  Run([&](Scope& scope) -> asio::awaitable<void> {
+    AccountUse use(scope.executor(), provider);
+    bool lost = false;
+    const auto told = [&lost](const absl::Status&) { lost = true; };
+    const absl::Status acquired = co_await use.Acquire(scope, only, CallContext(), Wish(), told);
+    EXPECT_TRUE(acquired.ok()) << acquired;
+    if (!acquired.ok()) co_return;
+    use.conversations = {"ref"};
+    use.generation = "generation";
+    replicas_[0].reset();
+    while (!lost && !scope.ended()) co_await Sleep(scope, absl::Milliseconds(10));
+    EXPECT_TRUE(lost);
+    co_await use.CleanUp(false);
+  });
+  EXPECT_EQ(provider.stopped, 1);
+  EXPECT_EQ(provider.deleted, 0) << "another replica hands out what the ledger says";
+}
+
 TEST_F(ReplicasTest, AReplicaThatStopsHandsItsLeasesOver) {
   Start(2);
   SessionClient& both = Client();
@@ -346,6 +388,37 @@ TEST_F(ReplicasTest, AReplicaThatStopsHandsItsLeasesOver) {
     co_await (*lease)->Release();
   });
   EXPECT_TRUE(Borrow(both).get().ok()) << "who asks the one that stops is served by the other";
+}
+
+TEST_F(ReplicasTest, WhatAReplicaThatStopsHasJustClaimedComesBack) {
+  platform_.took = absl::Seconds(1);
+  Start(2);
+  SessionClient& first = Client(0);
+  SessionClient& second = Client(1);
+  std::future<absl::StatusOr<std::string>> asked;
+  Run([&](Scope& scope) -> asio::awaitable<void> {
+    auto lease = co_await Take(scope, second);
+    EXPECT_TRUE(lease.ok()) << lease.status();
+    if (!lease.ok()) co_return;
+    // The first one knows of the other, to which it hands over.
+    for (int seen = 0; seen == 0 && !scope.ended();) {
+      auto listed = co_await first.ListAccounts(scope, CallContext(), "deepseek");
+      if (!listed.ok()) break;
+      seen = listed->accounts(0).in_flight();
+    }
+    asked = Borrow(first, "kimi");
+    co_await (*lease)->Release();
+  });
+  const auto exchanging = [this] {
+    absl::MutexLock lock(&platform_.mutex);
+    return platform_.refreshes == 1;
+  };
+  ASSERT_TRUE(Eventually(exchanging));
+  ASSERT_TRUE(Holds(0));
+  replicas_[0]->service().HandOver();
+  EXPECT_EQ(DetailOf(asked.get().status()).cause(), "session_moved");
+  EXPECT_TRUE(Eventually([this] { return !Holds(0); })) << "the account is nobody's, and lent to nobody";
+  EXPECT_TRUE(Borrow(second, "kimi").get().ok());
 }
 
 TEST_F(ReplicasTest, AReplicaThatIsCutOffFromTheStoreLetsItsHoldersGoOnElsewhere) {
@@ -577,6 +650,63 @@ TEST_F(ReplicasTest, WithoutTheStoreNothingIsLentAndAfterwardsAllIs) {
   etcd_->Start(0);
   etcd_->WaitReady(0);
   EXPECT_TRUE(Eventually([&] { return Borrow(both).get().ok(); }));
+}
+
+TEST_F(ReplicasTest, AReplicaThatStartsBeforeItsStoreWaitsForIt) {
+  Start(0);
+  etcd_->Kill(0);
+  Metrics::Get().StoreContact().Set(1);
+  auto starting = std::async(std::launch::async, [this] { Add(); });
+  EXPECT_TRUE(Eventually([] { return Metrics::Get().StoreContact().Value() == 0; }));
+  etcd_->Start(0);
+  starting.get();
+  EXPECT_TRUE(Eventually([this] { return Borrow(Client(0)).get().ok(); }));
+  EXPECT_EQ(Metrics::Get().StoreContact().Value(), 1);
+}
+
+TEST_F(ReplicasTest, AStartThatWaitsEndsWhenItIsTold) {
+  Start(0);
+  etcd_->Kill(0);
+  std::atomic<bool> stop{false};
+  SessionHostOptions options;
+  options.stop = [&stop] { return stop.load(); };
+  Runtime runtime(Runtime::Options{.threads = 1});
+  auto starting = std::async(std::launch::async, [&] {
+    return SessionHost::StartPatiently(config_, runtime, *http_, signing_, options).status();
+  });
+  EXPECT_EQ(starting.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
+  stop = true;
+  EXPECT_EQ(starting.wait_for(std::chrono::seconds(1)), std::future_status::ready);
+  EXPECT_EQ(starting.get().code(), absl::StatusCode::kCancelled);
+  runtime.Stop();
+}
+
+TEST_F(ReplicasTest, CertificatesForEtcdMayBeReplacedWhileItRuns) {
+  std::string directory = FreshDirectory();
+  const auto issue = [&directory](const TestAuthority& authority) {
+    const auto pem = authority.Issue("DNS:localhost,IP:127.0.0.1");
+    std::ofstream(directory + "/ca.pem") << authority.certificate();
+    std::ofstream(directory + "/cert.pem") << pem.certificate;
+    std::ofstream(directory + "/key.pem") << pem.key;
+  };
+  const TestAuthority first, second;
+  issue(first);
+  const EtcdFiles files{directory + "/ca.pem", directory + "/cert.pem", directory + "/key.pem"};
+  etcd_ = std::make_unique<EtcdCluster>(1, files);
+  config_.session.store = etcd_->Url("test");
+  config_.session.etcd_ca = files.authority;
+  config_.session.etcd_certificate = files.certificate;
+  config_.session.etcd_key = files.key;
+  Add();
+  EXPECT_TRUE(Borrow(Client(0)).get().ok());
+  issue(second);
+  etcd_->Kill(0);
+  etcd_->Start(0);
+  etcd_->WaitReady(0);
+  EXPECT_TRUE(Eventually([this] { return Borrow(Client(0)).get().ok(); }))
+      << "it shows and trusts what was read at start";
+  replicas_.clear();
+  std::filesystem::remove_all(directory);
 }
 
 TEST_F(ReplicasTest, ANewerConfiguredValueWinsEverywhereAndAnOlderReplicaFollows) {

@@ -126,11 +126,11 @@ class TokenKeeperTest : public ::testing::Test {
 
   void Start() {
     runtime_ = std::make_unique<Runtime>(Runtime::Options{.threads = 2});
-    auto host =
-        SessionHost::Start(config_, *runtime_, *http_, signing_,
-                           [this](const std::string& platform, const ProviderConfig&, const RefresherTools& tools) {
-                             return platform == "zhipu" ? std::make_unique<FakeRefresher>(platform_, tools) : nullptr;
-                           });
+    SessionHostOptions options;
+    options.make_refresher = [this](const std::string& platform, const ProviderConfig&, const RefresherTools& tools) {
+      return platform == "zhipu" ? std::make_unique<FakeRefresher>(platform_, tools) : nullptr;
+    };
+    auto host = SessionHost::Start(config_, *runtime_, *http_, signing_, options);
     ASSERT_TRUE(host.ok()) << host.status();
     host_ = *std::move(host);
     auto server = ServerHost::Start({}, {&host_->service()});

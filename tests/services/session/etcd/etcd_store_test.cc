@@ -83,19 +83,27 @@ class EtcdStoreTest : public ::testing::Test {
     prefix_ = absl::StrCat("/store-", ++count);
     const std::string& endpoint = etcd_->endpoints().front();
     gate_ = std::make_unique<Gate>(std::atoi(endpoint.c_str() + endpoint.rfind(':') + 1));
-    for (int i = 0; i < 2; ++i) {
-      EtcdStoreOptions options;
-      options.etcd.endpoints = etcd_->endpoints();
-      // The second one can be cut off.
-      if (i == 1) options.etcd.endpoints = {absl::StrCat("127.0.0.1:", gate_->port())};
-      options.prefix = prefix_;
-      options.life = absl::Seconds(3);
-      auto store = OpenEtcdStore(options, Secret(std::string(64, 'a')));
-      EXPECT_TRUE(store.ok()) << store.status();
-      if (!store.ok()) continue;
-      stores_[i] = *std::move(store);
-      stores_[i]->Observe(&told_[i]);
-    }
+    EtcdStoreOptions options;
+    options.life = absl::Seconds(3);
+    for (int i = 0; i < 2; ++i) Open(i, options);
+  }
+
+  void Open(int replica, EtcdStoreOptions options) {
+    options.etcd.endpoints = etcd_->endpoints();
+    // The second one can be cut off.
+    if (replica == 1) options.etcd.endpoints = {absl::StrCat("127.0.0.1:", gate_->port())};
+    options.prefix = prefix_;
+    stores_[replica].reset();
+    auto store = OpenEtcdStore(options, Secret(std::string(64, 'a')));
+    ASSERT_TRUE(store.ok()) << store.status();
+    stores_[replica] = *std::move(store);
+    stores_[replica]->Observe(&told_[replica]);
+  }
+  /// The second one again, with writes that fail long before its lease ends.
+  void OpenHasty() {
+    EtcdStoreOptions options;
+    options.write_limit = absl::Seconds(1);
+    Open(1, options);
   }
 
   absl::Status Write(int replica, Store::Change change) {
@@ -281,13 +289,35 @@ TEST_F(EtcdStoreTest, WhatHappenedBehindACompactionIsReadAgain) {
   const std::string status = etcd_->Control("get --write-out=json " + prefix_ + "/states/deepseek");
   const size_t at = status.find("\"mod_revision\":");
   ASSERT_NE(at, std::string::npos) << status;
-  etcd_->Control(absl::StrCat("compact ", std::atoi(status.c_str() + at + 15)));
+  etcd_->Compact(std::atoi(status.c_str() + at + 15));
   EXPECT_EQ(told_[1].states.count("kimi"), 0u) << "the gate is not shut";
   gate_->Open();
   EXPECT_TRUE(Hears(1, [&](Told& told) {
     return told.states["kimi"] == 5 && told.elsewhere["kimi"] == 0 && told.ended.count(*slot) > 0 &&
            told.conversations.count("ref") == 0;
   }));
+}
+
+TEST_F(EtcdStoreTest, ALockWhoseMakingWasNotAnsweredIsNotLeftBehind) {
+  ASSERT_TRUE(stores_[0]->Register(Account("f", 1, "")).ok());
+  OpenHasty();
+  gate_->HoldAnswers();
+  EXPECT_EQ(Write(1, Store::BeginExchange{"kimi", 1000}).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Write(0, Store::BeginExchange{"kimi", 1000}).code(), absl::StatusCode::kAborted) << "nothing was made";
+  gate_->Open();
+  EXPECT_TRUE(Hears(0, [](Told& told) { return told.exchanges_over == 1; }));
+  EXPECT_EQ(Write(0, Store::BeginExchange{"kimi", 1000}), absl::OkStatus());
+}
+
+TEST_F(EtcdStoreTest, ALockWhoseEndCouldNotBeWrittenIsEndedLater) {
+  ASSERT_TRUE(stores_[0]->Register(Account("f", 1, "")).ok());
+  OpenHasty();
+  ASSERT_EQ(Write(1, Store::BeginExchange{"kimi", 1000}), absl::OkStatus());
+  gate_->Shut();
+  EXPECT_EQ(Write(1, Store::EndExchange{"kimi"}).code(), absl::StatusCode::kUnavailable);
+  gate_->Open();
+  EXPECT_TRUE(Hears(0, [](Told& told) { return told.exchanges_over == 1; }));
+  EXPECT_EQ(Write(0, Store::BeginExchange{"kimi", 1000}), absl::OkStatus());
 }
 
 TEST_F(EtcdStoreTest, AReplicaThatIsCutOffSaysSoAndClaimsNothing) {
