@@ -151,7 +151,7 @@ class WithoutStore : public ::testing::Test {
     variables["SWITCHYARD_STATE_DIR"] = directory_;
     variables["SWITCHYARD_SESSION__STORE"] = etcd_.Url("mesh");
     variables["SWITCHYARD_SESSION__STORE_KEY"] = std::string(64, 'c');
-    variables["SWITCHYARD_SESSION__LISTEN"] = absl::StrCat("unix:", directory_, "/session.sock");
+    variables["SWITCHYARD_SESSION__LISTEN"] = "127.0.0.1:0";
     variables["SWITCHYARD_ADMIN__LISTEN"] = "127.0.0.1:0";
     session_ = std::make_unique<Process>(
         std::vector<std::string>{"services/session/switchyard-session", "--env-file", "/dev/null"}, variables);
