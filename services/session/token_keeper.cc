@@ -137,7 +137,8 @@ class WhileInContact {
       });
     });
   }
-  ~WhileInContact() { accounts_.UnwatchContact(watch_); }
+  /// Not the destructor's: that of a coroutine which the event loops drop at their end runs after the accounts' own.
+  void End() { accounts_.UnwatchContact(watch_); }
   WhileInContact(const WhileInContact&) = delete;
   WhileInContact& operator=(const WhileInContact&) = delete;
 
@@ -183,6 +184,7 @@ asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executo
                   MakeError(Reason::REASON_DEADLINE, "the platform did not answer the exchange of the token in time"));
     auto contact = std::make_unique<WhileInContact>(accounts, bounded);
     auto fresh = co_await exchange->refresher->Refresh(bounded, credential, exchange->identity);
+    contact->End();
     contact = nullptr;
     Metrics::Get().RefreshDone(PlatformOf(label), fresh.status());
     if (fresh.ok()) {
