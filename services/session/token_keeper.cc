@@ -135,6 +135,8 @@ class WhileInContact {
       });
     });
   }
+  WhileInContact(const WhileInContact&) = delete;
+  WhileInContact& operator=(const WhileInContact&) = delete;
 
  private:
   std::shared_ptr<Scope*> exchange_;  // gone with this, on the scope's own executor

@@ -142,5 +142,42 @@ TEST_F(SessionReplicas, FrozenForLongerThanItsLeaseItHoldsNothingAnyMore) {
   ExpectClean();
 }
 
+/// A session program alone, whose store is not there.
+class WithoutStore : public ::testing::Test {
+ protected:
+  WithoutStore() {
+    etcd_.Kill(0);
+    Variables variables;
+    variables["SWITCHYARD_STATE_DIR"] = directory_;
+    variables["SWITCHYARD_SESSION__STORE"] = etcd_.Url("mesh");
+    variables["SWITCHYARD_SESSION__STORE_KEY"] = std::string(64, 'c');
+    variables["SWITCHYARD_SESSION__LISTEN"] = "127.0.0.1:0";
+    variables["SWITCHYARD_ADMIN__LISTEN"] = "127.0.0.1:0";
+    session_ = std::make_unique<Process>(
+        std::vector<std::string>{"services/session/switchyard-session", "--env-file", "/dev/null"}, variables);
+    EXPECT_TRUE(session_->WaitForOutput("store_not_there"));
+  }
+  ~WithoutStore() override {
+    session_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  const std::string directory_ = FreshDirectory();
+  EtcdCluster etcd_;
+  std::unique_ptr<Process> session_;
+};
+
+TEST_F(WithoutStore, ItWaitsAndServesOnceItIsThere) {
+  etcd_.Start(0);
+  EXPECT_TRUE(session_->WaitForOutput("serving gRPC on "));
+}
+
+TEST_F(WithoutStore, ATermEndsTheWaitAtOnce) {
+  const auto begun = std::chrono::steady_clock::now();
+  session_->Signal(SIGTERM);
+  EXPECT_EQ(session_->WaitExit(absl::Seconds(10)), 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(1));
+}
+
 }  // namespace
 }  // namespace switchyard
