@@ -59,7 +59,11 @@ async function killing({ mesh, judge }) {
     [mesh.sessions[0], null],
     [mesh.signing[0], null],
   ];
+  // Whose holders go on elsewhere: each such lease is a line in the other replica's log.
+  const resumed = (replica) => replica.output().split('"event":"lease_resumed"').length - 1;
   for (const [victim, on] of victims) {
+    const heir = victim.service === "session" ? mesh.sessions.find((replica) => replica !== victim) : undefined;
+    const resumedBefore = heir ? resumed(heir) : 0;
     const { before, after, lost } = await judge.scenario(`kill -9 of ${victim.name}`, {
       on, long: victim.service === "session",
       act: async (mark) => {
@@ -69,6 +73,10 @@ async function killing({ mesh, judge }) {
         await victim.start();
       },
     });
+    if (heir) {
+      const leases = resumed(heir) - resumedBefore;
+      judge.check("at least 20 streams go on with the leases of the session service that was killed", leases >= 20, leases);
+    }
     if (victim.service === "edge") {
       // Some of them had ended by themselves before the platform could be told.
       const cancelled = after.cancelled - before.cancelled;

@@ -116,12 +116,12 @@ class AccountsTest : public ::testing::Test {
   void Start(absl::Duration resume_first = absl::ZeroDuration()) {
     Accounts::Dependencies dependencies{loop_.get_executor(), store_,      sealer_, *http_, signing_, clock_,
                                         SystemRandom::Get(),  resume_first};
-    accounts_ = std::make_unique<Accounts>(
-        dependencies,
-        [](const std::string& platform, const ProviderConfig&, const RefresherTools&) -> std::unique_ptr<Refresher> {
-          if (platform != "kimi" && platform != "metaso") return nullptr;
-          return std::make_unique<RotatingRefresher>();
-        });
+    accounts_ = std::make_unique<Accounts>(dependencies,
+                                           [this](const std::string& platform, const ProviderConfig&,
+                                                  const RefresherTools&) -> std::unique_ptr<Refresher> {
+                                             if (platform != "kimi" && platform != "metaso") return nullptr;
+                                             return std::make_unique<RotatingRefresher>(asked_);
+                                           });
     ASSERT_TRUE(accounts_->Load(config_).ok());
     store_.Answer();
   }

@@ -434,13 +434,18 @@ TEST_F(ReplicasTest, AReplicaThatIsCutOffFromTheStoreLetsItsHoldersGoOnElsewhere
   SessionClient& both = Client();
   Run([&](Scope& scope) -> asio::awaitable<void> {
     std::vector<Handle> leases;
-    while (replicas_[0]->service().held() == 0 && leases.size() < 2) {
+    // Calls go round those replicas that are connected: at first that may be one.
+    while (replicas_[0]->service().held() == 0 && !scope.ended()) {
+      if (leases.size() == 2) {
+        for (auto& lease : leases) co_await lease->Release();
+        leases.clear();
+      }
       auto lease = co_await Take(scope, both);
       EXPECT_TRUE(lease.ok()) << lease.status();
       if (!lease.ok()) co_return;
       leases.push_back(*std::move(lease));
     }
-    EXPECT_EQ(replicas_[0]->service().held(), 1) << "round_robin went to one of them twice";
+    EXPECT_EQ(replicas_[0]->service().held(), 1);
     bool lost = false;
     for (auto& lease : leases) lease->OnLost([&lost](const absl::Status&) { lost = true; });
     gate.Shut();

@@ -695,8 +695,9 @@ asio::awaitable<void> Server::Stream(Call& call, std::string session, AnswerPlan
   const bool incomplete = fault == "incomplete" && sent == at && !continued;
   std::vector<std::string> rest(pieces.begin() + static_cast<std::ptrdiff_t>(std::min(sent, pieces.size())),
                                 pieces.end());
-  if (alive) alive = co_await flush();
+  // Nothing more is made. Before the last of it goes out: who has read that may delete the conversation at once.
   EndGeneration(session, call.token, text, std::move(rest), incomplete);
+  if (alive) alive = co_await flush();
   {
     absl::MutexLock lock(&mutex_);
     if (!alive || end == End::kGone) ++counts_["client_gone"];

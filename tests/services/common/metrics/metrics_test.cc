@@ -38,7 +38,7 @@ TEST(Metrics, WhatIsRareIsShownAsZeroBeforeItHappens) {
   const std::string before = metrics.Text();
   EXPECT_THAT(before, HasSubstr("switchyard_internal_errors_total{api=\"messages\"} 0\n"));
   EXPECT_THAT(before, HasSubstr("switchyard_token_refresh_failures_total{platform=\"kimi\"} 0\n"));
-  EXPECT_THAT(before, HasSubstr("switchyard_store_contact 1\n"));
+  EXPECT_THAT(before, HasSubstr("switchyard_store_contact 0\n"));
   metrics.RequestDone({.api = "messages", .http_status = 500, .status = MakeError(Reason::REASON_INTERNAL, "bug")});
   metrics.RequestDone({.api = "messages", .http_status = 400, .status = MakeError(Reason::REASON_INVALID_REQUEST, "")});
   metrics.RequestDone({.api = "messages", .http_status = 200});
