@@ -109,8 +109,8 @@ struct MeshConfig {
 
 /// `admin:` — /metrics, /healthz and /readyz.
 struct AdminConfig {
-  // "127.0.0.1:9090"; "off": not served. Empty: the program's own port on loopback, see docs/observability.md. It serves no
-  // secret, so it may be an address that others can reach.
+  // "127.0.0.1:9090"; "off": not served. Empty: the program's own port on loopback, see docs/observability.md. It
+  // serves no secret, so it may be an address that others can reach.
   std::string listen;
 };
 
