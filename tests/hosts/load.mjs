@@ -122,7 +122,11 @@ export class Load {
         end("hung", "no byte for too long");
         request.destroy();
       });
-      request.on("error", (failure) => end(failure.code === "ECONNREFUSED" ? "elsewhere" : "cut", `${failure.code} ${failure.message}`));
+      request.on("error", (failure) => {
+        // Before there is a connection nothing has been asked, and the caller is told so.
+        const unasked = failure.message.includes("before secure TLS connection was established");
+        end(failure.code === "ECONNREFUSED" ? "elsewhere" : unasked ? "refused" : "cut", `${failure.code} ${failure.message}`);
+      });
       request.on("response", (response) => {
         record.status = response.statusCode;
         let text_ = "", rest = "";
