@@ -151,7 +151,10 @@ export class Mesh {
     });
     this.simulator = new Program({
       network, host: "platform", work, authority, identity: "simulator", binary: path.join(bin, "tests/simulator/switchyard-simulator"), ready: "simulating",
-      flags: ["--listen", `${network.address("platform")}:${ports.simulator}`, "--difficulty", "2000", "--threads", "1"],
+      flags: ["--listen", `${network.address("platform")}:${ports.simulator}`, "--difficulty", "2000", "--threads", "1",
+        // A platform that writes to a host which was cut off cannot be told to stop; it has to notice by itself. The relay counts on that
+        // happening before the account is lent again, 9 s after the cut at the earliest.
+        "--vanish-ms", "4000"],
     });
     this.platform = platform;
   }

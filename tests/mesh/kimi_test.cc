@@ -120,7 +120,7 @@ TEST(Kimi, AnExpiredTokenIsRefreshedOnceForEveryoneWhoWaits) {
   // All of them at once on the one account, so that none waits for another's turn instead of for the token.
   PlatformSuite suite("kimi", {{"SWITCHYARD_PROVIDERS__KIMI__MAX_IN_FLIGHT_PER_ACCOUNT", "200"},
                                {"SWITCHYARD_PROVIDERS__KIMI__QUEUE_DEPTH", "256"}});
-  constexpr char kPrompt[] = "[[sim: text=Yes streams=200]]";
+  constexpr char kPrompt[] = "[[sim: chunks=10 chunk_ms=30 streams=200]]";
   constexpr int kRequests = 200;
   suite.platforms().Plan("token_life=2", 1, "", "kimi");
   ASSERT_EQ(Chat(suite.port(), kPrompt, "", "kimi").status, 200);

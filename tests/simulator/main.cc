@@ -24,12 +24,15 @@
 namespace {
 
 constexpr char kHelp[] =
-    "Usage: switchyard-simulator [--listen ADDRESS:PORT] [--difficulty N] [--running N] [--threads N]\n\n"
+    "Usage: switchyard-simulator [--listen ADDRESS:PORT] [--difficulty N] [--running N] [--threads N] [--vanish-ms "
+    "N]\n\n"
     "Plays the server sides of the platforms, strictly, so that the relay can be tried and tested without them.\n\n"
     "  --listen ADDRESS:PORT  where it serves HTTP (default 127.0.0.1:18000); port 0 picks a free one\n"
     "  --difficulty N         of DeepSeek's proof of work (default 144000, the platform's own)\n"
     "  --running N            generations at once on one account (default 1, the platform's own)\n"
     "  --threads N            event-loop threads (default: one a core)\n"
+    "  --vanish-ms N          milliseconds until a client whose host is silent counts as gone (default: the system's, "
+    "long)\n"
     "  --credentials          print an account of every platform, NAME=value a line, and exit\n"
     "  --help                 this text\n\n"
     "For DeepSeek any token that begins with \"sim-\" is an account. A prompt may say what is to happen: [[sim: "
@@ -41,14 +44,16 @@ int main(int argc, char** argv) {
   std::string host = "127.0.0.1";
   int port = 18000;
   int threads = 0;
+  int vanish_ms = 0;
   simulator::deepseek::Server::Options deepseek;
-  enum { kListen = 1, kDifficulty, kRunning, kThreads, kCredentials, kHelpFlag };
+  enum { kListen = 1, kDifficulty, kRunning, kThreads, kVanish, kCredentials, kHelpFlag };
   bool print_credentials = false;
   constexpr std::array kOptions = {
       option{"listen", required_argument, nullptr, kListen},
       option{"difficulty", required_argument, nullptr, kDifficulty},
       option{"running", required_argument, nullptr, kRunning},
       option{"threads", required_argument, nullptr, kThreads},
+      option{"vanish-ms", required_argument, nullptr, kVanish},
       option{"credentials", no_argument, nullptr, kCredentials},
       option{"help", no_argument, nullptr, kHelpFlag},
       option{nullptr, 0, nullptr, 0},
@@ -67,6 +72,8 @@ int main(int argc, char** argv) {
       good = absl::SimpleAtoi(optarg, &deepseek.max_running) && deepseek.max_running >= 1;
     } else if (chosen == kThreads) {
       good = absl::SimpleAtoi(optarg, &threads) && threads >= 0 && threads <= 64;
+    } else if (chosen == kVanish) {
+      good = absl::SimpleAtoi(optarg, &vanish_ms) && vanish_ms >= 0;
     } else if (chosen == kCredentials) {
       print_credentials = true;
     } else if (chosen == kHelpFlag || chosen == 'h') {
@@ -108,6 +115,7 @@ int main(int argc, char** argv) {
   switchyard::HttpServerOptions options;
   options.host = host;
   options.port = static_cast<uint16_t>(port);
+  options.vanish_limit = absl::Milliseconds(vanish_ms);
   auto server = switchyard::HttpServer::Listen(runtime, options, simulator.Handler());
   if (!server.ok()) {
     std::fprintf(stderr, "switchyard-simulator: %s\n", std::string(server.status().message()).c_str());

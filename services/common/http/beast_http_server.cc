@@ -1,3 +1,5 @@
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -253,6 +255,8 @@ class BeastHttpServer final : public HttpServer {
 asio::awaitable<void> Connection::Run() {
   error_code ignored;
   socket_.tcp().set_option(tcp::no_delay(true), ignored);
+  if (const auto limit = static_cast<int>(absl::ToInt64Milliseconds(server_.options().vanish_limit)); limit > 0)
+    ::setsockopt(socket_.tcp().native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
   try {
     const bool greeted = co_await Greet();
     while (greeted) {

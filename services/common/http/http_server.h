@@ -90,6 +90,9 @@ struct HttpServerOptions {
   absl::Duration body_limit = absl::Seconds(60);        // idle time within a body; also, before its rate counts
   size_t min_body_bytes_per_second = 1024;              // on average, once body_limit has passed
   absl::Duration write_limit = absl::Seconds(60);       // for the client to take bytes
+  // How long what was sent may go without any word from the client's host before the connection counts as broken, which
+  // finds those that vanished; 0: as the system has it.
+  absl::Duration vanish_limit = absl::ZeroDuration();
   // HTTPS: what a new connection is shown, asked for with each; empty: in the clear. See MakeHttpsContext().
   std::function<std::shared_ptr<boost::asio::ssl::context>()> https_context = {};
   // Answers what the server itself refuses (malformed request, 413, 431, …) in the API's own error shape: the body, of
