@@ -65,7 +65,10 @@ class Connection final : public UpstreamConnection {
   explicit Connection(Stream stream) : stream_(std::move(stream)) {}
 
   asio::awaitable<absl::StatusOr<size_t>> Read(Scope& scope, asio::mutable_buffer into) override {
-    if (scope.ended()) co_return scope.status();
+    if (scope.ended()) {
+      Cancel();
+      co_return scope.status();
+    }
     auto stop = scope.OnEnd([this] { Cancel(); });
     auto [error, n] = co_await stream_.async_read_some(into, kTuple);
     if (n > 0) co_return n;
@@ -75,7 +78,10 @@ class Connection final : public UpstreamConnection {
   }
 
   asio::awaitable<absl::Status> Write(Scope& scope, absl::string_view bytes) override {
-    if (scope.ended()) co_return scope.status();
+    if (scope.ended()) {
+      Cancel();
+      co_return scope.status();
+    }
     auto stop = scope.OnEnd([this] { Cancel(); });
     const asio::const_buffer buffer(bytes.data(), bytes.size());
     auto [error, n] = co_await asio::async_write(stream_, buffer, kTuple);
