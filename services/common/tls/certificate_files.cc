@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/log/log.h"
 
@@ -39,13 +41,21 @@ absl::StatusOr<std::string> ReadAll(const std::string& path) {
   return bytes;
 }
 
-absl::Status WriteAll(const std::string& path, const std::string& bytes) {
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (file < 0) return Failed(path, "cannot be written");
-  const bool whole = write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
-  const absl::Status status = whole ? absl::OkStatus() : Failed(path, "cannot be written");
-  close(file);
-  return status;
+// A file that has a name on a disk, or in /dev/shm, only as a link to this process's memory: a killed process takes it
+// along.
+absl::Status WriteInMemory(const std::string& path, const std::string& bytes, std::vector<int>& held) {
+  const int file = memfd_create("switchyard-tls", MFD_CLOEXEC);
+  if (file < 0) return Failed(path, "cannot be made");
+  held.push_back(file);
+  if (fchmod(file, 0600) != 0 || write(file, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+    return Failed(path, "cannot be written");
+  if (symlink(absl::StrCat("/proc/self/fd/", file).c_str(), path.c_str()) != 0) return Failed(path, "cannot be made");
+  return absl::OkStatus();
+}
+
+void CloseAll(std::vector<int>& held) {
+  for (const int file : held) close(file);
+  held.clear();
 }
 
 bool Same(const CertificateSet& a, const CertificateSet& b) {
@@ -57,7 +67,6 @@ bool Same(const CertificateSet& a, const CertificateSet& b) {
 absl::StatusOr<std::unique_ptr<CertificateFiles>> CertificateFiles::Open(CertificatePaths paths, const Clock& clock) {
   auto files = std::unique_ptr<CertificateFiles>(new CertificateFiles(std::move(paths), clock));
   if (!files->paths_.authority.empty()) {
-    // Memory rather than a disk, where there is such a place: the key lies there, too.
     std::string pattern =
         (access("/dev/shm", W_OK) == 0 ? std::filesystem::path("/dev/shm") : std::filesystem::temp_directory_path()) /
         "switchyard-tls-XXXXXX";
@@ -77,6 +86,8 @@ CertificateFiles::~CertificateFiles() {
   if (watcher_.joinable()) watcher_.join();
   std::error_code ignored;
   if (!directory_.empty()) std::filesystem::remove_all(directory_, ignored);
+  CloseAll(published_);
+  CloseAll(published_before_);
 }
 
 std::string CertificateFiles::PathOf(const std::string& name) const {
@@ -114,10 +125,12 @@ absl::Status CertificateFiles::Publish(const CertificateSet& set) {
   if (directory_.empty()) return absl::OkStatus();  // the listeners have it
   const std::string name = absl::StrCat("set-", ++generation_);
   const std::string place = absl::StrCat(directory_, "/", name);
+  std::vector<int> held;
+  auto given_up = absl::MakeCleanup([&held] { CloseAll(held); });
   if (mkdir(place.c_str(), 0700) != 0) return Failed(place, "cannot be made");
-  if (auto status = WriteAll(place + "/cert.pem", set.chain); !status.ok()) return status;
-  if (auto status = WriteAll(place + "/key.pem", set.key.Reveal()); !status.ok()) return status;
-  if (auto status = WriteAll(place + "/ca.pem", set.authorities); !status.ok()) return status;
+  if (auto status = WriteInMemory(place + "/cert.pem", set.chain, held); !status.ok()) return status;
+  if (auto status = WriteInMemory(place + "/key.pem", set.key.Reveal(), held); !status.ok()) return status;
+  if (auto status = WriteInMemory(place + "/ca.pem", set.authorities, held); !status.ok()) return status;
   // A reader sees the old set or the new one, never half of each.
   const std::string next = absl::StrCat(directory_, "/next"), current = absl::StrCat(directory_, "/", kCurrent);
   unlink(next.c_str());
@@ -126,6 +139,8 @@ absl::Status CertificateFiles::Publish(const CertificateSet& set) {
   // The one before stays, for a reader that is in the middle of it.
   std::error_code ignored;
   std::filesystem::remove_all(absl::StrCat(directory_, "/set-", generation_ - 2), ignored);
+  CloseAll(published_before_);
+  published_before_ = std::exchange(published_, std::exchange(held, {}));
   return absl::OkStatus();
 }
 

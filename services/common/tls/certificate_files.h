@@ -33,7 +33,8 @@ class CertificateFiles {
   ~CertificateFiles();
 
   /// With an authority, for gRPC, which reads files: a private directory, mode 0700, whose `current/` always holds one
-  /// whole set: cert.pem, key.pem, ca.pem. A newer set takes its place by one rename. Empty without.
+  /// whole set: cert.pem, key.pem, ca.pem. A newer set takes its place by one rename. The three are links to this
+  /// process's memory, which nobody else can open and which goes when it goes. Empty without.
   const std::string& directory() const { return directory_; }
   std::string PathOf(const std::string& name) const;
 
@@ -55,6 +56,9 @@ class CertificateFiles {
   absl::Mutex mutex_;
   CertificateSet current_ ABSL_GUARDED_BY(mutex_);
   int generation_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The open files that the links of the newest set, and of the one before, lead to.
+  std::vector<int> published_ ABSL_GUARDED_BY(mutex_);
+  std::vector<int> published_before_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::function<void(const CertificateSet& set)>> listeners_ ABSL_GUARDED_BY(mutex_);
   std::string last_fault_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

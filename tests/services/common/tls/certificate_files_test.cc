@@ -120,6 +120,17 @@ TEST_F(CertificateFilesTest, TheCopyIsPrivateAndGoesWithIt) {
     EXPECT_EQ(info.st_mode & 0777, 0700u);
     ASSERT_EQ(stat((*files)->PathOf("key.pem").c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0600u);
+    // Links to this process's memory and nothing else: what kill -9 would leave behind holds no byte of the key.
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory))
+      EXPECT_FALSE(entry.is_regular_file() && !entry.is_symlink()) << entry.path();
+    // Sets that are no longer in use leave nothing open.
+    const auto open_files = [] { return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}); };
+    Put(authority_.Issue(kNames));
+    ASSERT_TRUE((*files)->Refresh().ok());
+    const auto with_two = open_files();
+    Put(authority_.Issue(kNames));
+    ASSERT_TRUE((*files)->Refresh().ok());
+    EXPECT_EQ(open_files(), with_two);
   }
   EXPECT_FALSE(std::filesystem::exists(directory));
 }
