@@ -82,7 +82,7 @@ void Accounts::Recall(const StoredAccount& known, Account& account) {
   account.previous = known.previous;
   account.in_doubt = known.exchanging;
   account.token_version = account.newest_version = std::max<int64_t>(known.token_version, 1);
-  account.identity = ReadIdentity(known.identity);
+  if (Identity identity = ReadIdentity(known.identity); !identity.empty()) account.identity = std::move(identity);
 }
 
 absl::Status Accounts::Load(const Config& config) {
@@ -98,13 +98,9 @@ absl::Status Accounts::Load(const Config& config) {
     if (!shared() && !stored->empty() && dependencies_.resume_first > absl::ZeroDuration())
       lend_from_ = dependencies_.clock.MonotonicNow() + absl::ToChronoNanoseconds(dependencies_.resume_first);
     configured = Join(config, *stored);
+    // A shared store tells of them below, with what has become of them meanwhile.
     for (const StoredConversation& one : *conversations) {
-      if (one.slot.empty()) {
-        ledger_.Restore(one.account, one.ref, absl::FromUnixMillis(one.opened_ms), one.failures);
-      } else {
-        ledger_.Seen(one.account, one.ref, absl::FromUnixMillis(one.opened_ms), one.failures, one.slot, true,
-                     dependencies_.clock.Now());
-      }
+      if (!shared()) ledger_.Restore(one.account, one.ref, absl::FromUnixMillis(one.opened_ms), one.failures);
     }
   }
   for (const StoredAccount& one : configured) {
@@ -123,14 +119,14 @@ std::vector<StoredAccount> Accounts::Join(const Config& config, const std::vecto
   for (const auto& [name, provider] : config.providers) {
     const RefresherTools tools{dependencies_.http, dependencies_.signing, dependencies_.clock, dependencies_.random};
     auto refresher = make_refresher_(name, provider, tools);
-    if (!provider.enabled || refresher == nullptr) continue;
+    if (refresher == nullptr) continue;
     refreshers_[name] = std::move(refresher);
     limits_[name] = provider;
-    AddPool(name, provider);
+    if (provider.enabled) AddPool(name, provider);
   }
   for (const AccountConfig& configured : config.accounts) {
     const auto refresher = refreshers_.find(configured.platform);
-    if (refresher == refreshers_.end()) continue;
+    if (refresher == refreshers_.end() || pools_.count(configured.platform) == 0) continue;
     pools_[configured.platform].table->AddAccount(configured.label);
 
     Account& account = accounts_[configured.label];
@@ -149,12 +145,15 @@ std::vector<StoredAccount> Accounts::Join(const Config& config, const std::vecto
       const bool dead = !normal->exchanged && !account.adopted && account.expires <= dependencies_.clock.Now();
       if (dead) account.health = AccountHealth(ProtoAccount::STATE_EXPIRED, absl::InfinitePast());
     } else {
+      account.malformed = true;
       account.health = AccountHealth(ProtoAccount::STATE_WRONG_FORM, absl::InfinitePast());
       account.advice = std::string(normal.status().message());
     }
     if (!account.advice.empty())
       LogWarning("account_value", {{"account", configured.label}, {"advice", account.advice}});
     if (shared()) {
+      // A slip of the pen in one replica's configuration must not replace the login that the others have.
+      if (account.malformed) continue;
       to_register.push_back(ToStored(configured.label, account));
       continue;
     }
@@ -175,7 +174,7 @@ void Accounts::AddPool(const std::string& name, const ProviderConfig& limits) {
 absl::StatusOr<std::string> Accounts::AdmitOwn(const std::string& platform, const Secret& token) {
   absl::MutexLock lock(&mutex_);
   const auto refresher = refreshers_.find(platform);
-  if (refresher == refreshers_.end())
+  if (refresher == refreshers_.end() || pools_.count(platform) == 0)
     return MakeError(Reason::REASON_CREDENTIAL_MISSING, absl::StrCat(platform, " is not served here."));
   auto normal = refresher->second->Normalise(token);
   if (!normal.ok()) {
@@ -332,7 +331,7 @@ absl::Status Accounts::RefusalFor(const std::string& name, const LeaseWish& wish
   const Account* candidate = nullptr;
   bool excluded = false;
   for (const auto& [label, account] : accounts_) {
-    if (account.pool != name) continue;
+    if (account.pool != name || account.retired) continue;
     if (!wish.account.empty() && label != wish.account) continue;
     if (std::find(wish.exclude.begin(), wish.exclude.end(), label) != wish.exclude.end()) {
       excluded = true;
@@ -365,7 +364,7 @@ absl::Status Accounts::RefusalFor(const std::string& name, const LeaseWish& wish
 }
 
 Accounts::Granted Accounts::GrantedOf(const std::string& label, const Account& account) {
-  return {label, account.token, account.token_version, account.expires, account.identity};
+  return {label, account.token, account.token_version, account.expires, account.identity, "", account.fingerprint};
 }
 
 Accounts::Granted Accounts::GrantOf(const std::string& label) {
@@ -399,7 +398,9 @@ void Accounts::CleanUpNext(const std::string& platform, std::set<std::string> pa
   const absl::Time now = dependencies_.clock.Now();
   for (auto& [label, account] : accounts_) {
     // What an account that is muted, limited or not accepted has left over waits until it works again.
-    if (account.platform != platform || !account.health.Usable(now) || !ledger_.HasPending(label, now)) continue;
+    if (account.platform != platform || account.retired || !account.health.Usable(now) ||
+        !ledger_.HasPending(label, now))
+      continue;
     if (!passed_over.insert(label).second || !contact_) continue;
     // Two replicas would hand out the same conversations.
     auto shared_answer = std::make_shared<CleanUpAnswer>(std::move(answer));
@@ -429,14 +430,20 @@ std::optional<Accounts::CleanUp> Accounts::CleanUpOf(const std::string& label, c
   return std::nullopt;
 }
 
-void Accounts::Report(const std::string& label, const ReportOutcome& outcome, ListenerId reporter) {
+void Accounts::Report(const std::string& label, const std::string& login, const ReportOutcome& outcome,
+                      ListenerId reporter) {
   absl::MutexLock lock(&mutex_);
-  Apply(label, outcome, false, reporter);
+  if (IsLogin(label, login)) Apply(label, outcome, false, reporter);
 }
 
-void Accounts::Checked(const std::string& label, const ReportOutcome& outcome) {
+void Accounts::Checked(const std::string& label, const std::string& login, const ReportOutcome& outcome) {
   absl::MutexLock lock(&mutex_);
-  Apply(label, outcome, true, 0);
+  if (IsLogin(label, login)) Apply(label, outcome, true, 0);
+}
+
+bool Accounts::IsLogin(const std::string& label, const std::string& login) const {
+  const auto found = accounts_.find(label);
+  return found != accounts_.end() && found->second.fingerprint == login;
 }
 
 void Accounts::Apply(const std::string& label, const ReportOutcome& outcome, bool ends_refusals, ListenerId reporter) {
@@ -505,24 +512,27 @@ void Accounts::ConversationOpened(const std::string& label, const std::string& r
 
 void Accounts::ConversationDropped(const std::string& label, const std::string& ref, Store::Done done) {
   absl::MutexLock lock(&mutex_);
-  if (ledger_.Drop(label, ref) && !accounts_[label].own) {
+  // Another replica's word that it is dropped may have come before the one that it was open.
+  if ((ledger_.Drop(label, ref) || shared()) && !accounts_[label].own) {
     dependencies_.store.Write(Store::DropConversation{label, ref}, std::move(done));
   } else if (done) {
     done(absl::OkStatus());
   }
 }
 
-void Accounts::CleanUpEnded(const std::string& label, const std::string& slot, const std::set<std::string>& refs) {
-  LeaseEnded(label, refs);
+void Accounts::CleanUpEnded(const std::string& label, const std::string& slot, const std::set<std::string>& refs,
+                            bool tried) {
+  LeaseEnded(label, refs, tried);
   dependencies_.store.GiveBack(label, slot);
 }
 
-void Accounts::LeaseEnded(const std::string& label, const std::set<std::string>& refs) {
+void Accounts::LeaseEnded(const std::string& label, const std::set<std::string>& refs, bool tried) {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = dependencies_.clock.Now();
   // That an account which fell ill could not delete anything says nothing about the conversations.
-  ledger_.Settle(label, refs, now, accounts_[label].health.Usable(now));
-  if (accounts_[label].own) return;
+  const bool failed = tried && accounts_[label].health.Usable(now);
+  ledger_.Settle(label, refs, now, failed);
+  if (accounts_[label].own || !failed) return;
   for (const std::string& ref : refs) {
     const Ledger::Entry* entry = ledger_.Find(label, ref);
     if (entry != nullptr && entry->failures > 0) {
@@ -559,7 +569,8 @@ std::vector<ProtoAccount> Accounts::List(const std::string& platform) const {
   absl::MutexLock lock(&mutex_);
   std::vector<ProtoAccount> listed;
   for (const auto& [label, account] : accounts_) {
-    if (!account.own && (platform.empty() || account.platform == platform)) listed.push_back(Describe(label, account));
+    if (!account.own && !account.retired && (platform.empty() || account.platform == platform))
+      listed.push_back(Describe(label, account));
   }
   return listed;
 }
@@ -567,7 +578,7 @@ std::vector<ProtoAccount> Accounts::List(const std::string& platform) const {
 std::optional<ProtoAccount> Accounts::Find(const std::string& label) const {
   absl::MutexLock lock(&mutex_);
   const auto found = accounts_.find(label);
-  if (found == accounts_.end() || found->second.own) return std::nullopt;
+  if (found == accounts_.end() || found->second.own || found->second.retired) return std::nullopt;
   return Describe(label, found->second);
 }
 
@@ -583,9 +594,9 @@ absl::Status Accounts::WhyNot(const std::string& label) const {
 std::optional<Accounts::Checkable> Accounts::ForCheck(const std::string& label) const {
   absl::MutexLock lock(&mutex_);
   const auto found = accounts_.find(label);
-  if (found == accounts_.end() || found->second.own) return std::nullopt;
+  if (found == accounts_.end() || found->second.own || found->second.retired) return std::nullopt;
   const Account& account = found->second;
-  return Checkable{!account.token.empty() || !account.credential.empty(), account.identity,
+  return Checkable{!account.token.empty() || !account.credential.empty(), account.fingerprint, account.identity,
                    refreshers_.at(found->second.platform).get()};
 }
 
@@ -612,8 +623,9 @@ StoredAccount Accounts::ToStored(const std::string& label, const Account& accoun
 void Accounts::RememberState(const std::string& label) {
   const Account& account = accounts_[label];
   if (account.own) return;
-  dependencies_.store.Write(Store::PutState{label, account.health.stored_state(), ToStoredTime(account.health.until())},
-                            nullptr);
+  dependencies_.store.Write(
+      Store::PutState{label, account.health.stored_state(), ToStoredTime(account.health.until()), account.fingerprint},
+      nullptr);
 }
 
 void Accounts::Arm(const std::string& name, Pool& pool) {

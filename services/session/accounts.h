@@ -54,7 +54,8 @@ class Accounts final : private StoreObserver {
     int64_t token_version = 0;
     absl::Time token_expires = absl::InfiniteFuture();
     Identity identity;
-    std::string slot = {};  // of this use, where it is one
+    std::string slot = {};   // of this use, where it is one
+    std::string login = {};  // a digest of the configured credential that it is of
   };
   /// Called once, on any thread and under the lock, when the wish is granted or refused: it posts and returns.
   using Answer = absl::AnyInvocable<void(absl::StatusOr<Granted>)>;
@@ -107,7 +108,10 @@ class Accounts final : private StoreObserver {
   std::shared_ptr<std::function<void()>> WatchContact(std::function<void()> lost);
   /// Called, under the lock, when this replica loses or regains the store. Before Load().
   void OnContactChange(std::function<void(bool good)> told) { contact_told_ = std::move(told); }
-  /// Ends every use with UNAVAILABLE, so that its holder goes on at another replica: this one stops.
+  /// Blocking, briefly: tells other replicas not to count on this one, which will stop.
+  void Leave() { dependencies_.store.Leave(); }
+  /// Ends every use with UNAVAILABLE, so that its holder goes on at another replica: this one stops. Nothing if there
+  /// is none that stays.
   void HandOver();
 
   /// Tells the holders of an account what concerns them all: a newer token, or that the account is withdrawn. Called
@@ -127,9 +131,11 @@ class Accounts final : private StoreObserver {
 
   /// What a turn says of its account. Success does not end a refusal: the turn may have begun before it. If the account
   /// is withdrawn by it, every listener but the `reporter` is told.
-  void Report(const std::string& account, const session::v1::ReportOutcome& outcome, ListenerId reporter);
+  /// @param login Granted::login: what is said of a login that was replaced meanwhile counts no more
+  void Report(const std::string& account, const std::string& login, const session::v1::ReportOutcome& outcome,
+              ListenerId reporter);
   /// What the platform says of the credential itself: ends any earlier state.
-  void Checked(const std::string& account, const session::v1::ReportOutcome& outcome);
+  void Checked(const std::string& account, const std::string& login, const session::v1::ReportOutcome& outcome);
 
   /// The account's token as it stands; its `token` is empty where one has to be got first. nullopt if unknown.
   std::optional<Granted> Current(const std::string& account) const;
@@ -146,6 +152,8 @@ class Accounts final : private StoreObserver {
   struct Exchange {
     const Refresher* refresher;
     Identity identity;
+    std::string login;                // as Granted::login
+    int64_t version;                  // of the token that it is to replace
     std::vector<Secret> credentials;  // the newest first
     // What an earlier exchange brought and the store would not take: it is stored before anything else is asked for.
     std::optional<FreshToken> unstored;
@@ -155,9 +163,10 @@ class Accounts final : private StoreObserver {
   /// Durable before the call leaves; `done` at once where the platform does not rotate.
   void BeginExchange(const std::string& account, Store::Done done);
   /// Stores what came back; only then it is used, and all holders are told. If it cannot be stored, it is kept for the
-  /// next attempt. @param used the credential that was sent
-  /// ABORTED, and it is forgotten, if another replica has stored a newer one.
-  void CommitExchange(const std::string& account, const FreshToken& fresh, const Secret& used, Store::Done done);
+  /// next attempt. @param login Exchange::login @param used the credential that was sent
+  /// ABORTED, and it is forgotten, if another replica has stored a newer one, or the login was replaced.
+  void CommitExchange(const std::string& account, const std::string& login, const FreshToken& fresh, const Secret& used,
+                      Store::Done done);
   /// Nothing was sent: somebody else has just done it.
   void AbandonExchange(const std::string& account);
   /// Calls `done`, once, when somebody else's exchange has ended or brought a token. On any thread. @return for
@@ -168,8 +177,9 @@ class Accounts final : private StoreObserver {
   std::vector<std::string> Unstored() const;
   /// The exchange failed. Definitely (`settled`): nothing has changed on the platform's side. Otherwise that is open,
   /// and stays in the journal. A refused credential is the account's end: it has expired, or, where a newer credential
-  /// may have been lost, it needs a login.
-  void FailExchange(const std::string& account, const absl::Status& why, bool settled);
+  /// may have been lost, it needs a login. @return false if what the exchange was made for has been replaced meanwhile:
+  /// that says nothing of the account, which has another token.
+  bool FailExchange(const std::string& account, const Exchange& exchange, const absl::Status& why, bool settled);
   /// Takes a newer token that the platform handed out; all holders are told once it is stored.
   void AdoptToken(const std::string& account, Secret token);
   /// Accounts in use whose token should be replaced before somebody has to wait for it.
@@ -179,8 +189,9 @@ class Accounts final : private StoreObserver {
   void ConversationOpened(const std::string& account, const std::string& ref, const std::string& slot,
                           Store::Done done);
   void ConversationDropped(const std::string& account, const std::string& ref, Store::Done done);
-  void LeaseEnded(const std::string& account, const std::set<std::string>& refs);
-  void CleanUpEnded(const std::string& account, const std::string& slot, const std::set<std::string>& refs);
+  /// `tried`: those of `refs` that are still there could not be deleted; else nobody came to it.
+  void LeaseEnded(const std::string& account, const std::set<std::string>& refs, bool tried);
+  void CleanUpEnded(const std::string& account, const std::string& slot, const std::set<std::string>& refs, bool tried);
 
   /// Why the account cannot be used now; OK if it can, or is not known.
   absl::Status WhyNot(const std::string& account) const;
@@ -191,6 +202,7 @@ class Accounts final : private StoreObserver {
   /// For a check: the account's token and the platform's refresher. nullopt for an unknown account.
   struct Checkable {
     bool has_credential;  // the configured value can be one
+    std::string login;    // as Granted::login
     Identity identity;
     const Refresher* refresher;
   };
@@ -201,6 +213,9 @@ class Accounts final : private StoreObserver {
     std::string platform;
     std::string pool;  // the platform, or its own label for a caller's own
     bool own = false;  // a caller's own: neither stored nor listed
+    // Of a store's account that the configuration does not have: its turns may end here, and no more.
+    bool retired = false;
+    bool malformed = false;  // the configured value cannot be a token: other replicas' may
     std::string fingerprint;
     Secret configured;      // the value that `fingerprint` is of
     Secret token;           // in use; empty if it has to be got first
@@ -255,6 +270,8 @@ class Accounts final : private StoreObserver {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Resumed(const std::string& pool, const std::string& account, const std::string& slot,
                const absl::Status& adopted, Answer& answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// The account, or one that other replicas have and this one's configuration has not; nullptr if there is none.
+  Account* ForResume(const std::string& pool, const std::string& label) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lose(Held& held, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Linger(const std::string& slot, HolderId left);
   void CleanUpNext(const std::string& platform, std::set<std::string> passed_over, CleanUpAnswer answer)
@@ -273,6 +290,7 @@ class Accounts final : private StoreObserver {
   void Poll(const std::string& pool);
   void PollLocked(const std::string& pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Settle(const std::string& name, Pool& pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsLogin(const std::string& label, const std::string& login) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Apply(const std::string& label, const session::v1::ReportOutcome& outcome, bool ends_refusals,
              ListenerId reporter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Tell(const std::string& label, const session::v1::LeaseEvent& event, ListenerId except)
@@ -297,8 +315,9 @@ class Accounts final : private StoreObserver {
   void TellToken(const std::string& label, const Account& account) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const RefresherFactory make_refresher_;
-  std::map<std::string, std::unique_ptr<Refresher>> refreshers_;  // by platform; set by Load()
-  std::map<std::string, ProviderConfig> limits_;                  // by platform; set by Load()
+  std::map<std::string, std::unique_ptr<Refresher>> refreshers_;            // by platform; set by Load()
+  std::map<std::string, ProviderConfig> limits_;                            // by platform; set by Load()
+  std::map<std::string, StoredAccount> strangers_ ABSL_GUARDED_BY(mutex_);  // the store's, not configured; by label
   std::map<std::string, std::map<ListenerId, Listener>> listeners_ ABSL_GUARDED_BY(mutex_);
   ListenerId next_listener_ ABSL_GUARDED_BY(mutex_) = 1;
   Ledger ledger_ ABSL_GUARDED_BY(mutex_);

@@ -74,27 +74,54 @@ void Accounts::Claimed(const std::string& name, LeaseTable::Grant grant, absl::S
   if (slot.ok()) dependencies_.store.GiveBack(grant.account, *slot);
   const LeaseTable::Id id = grant.id;
   pool.table->PutBack(std::move(grant));
-  if (!wanted) pool.table->Withdraw(id);
+  // A store that still renews leases may take no write, for want of space, say. Who waits learns it, and not that the
+  // accounts are busy.
+  const bool unwritable = !slot.ok() && !absl::IsAborted(slot.status()) && contact_;
+  if (!wanted || unwritable) pool.table->Withdraw(id);
   if (!slot.ok()) pool.not_before = dependencies_.clock.MonotonicNow() + kClaimPause;
+  if (!wanted || !unwritable) return;
+  Answer reply = std::move(waiting->second.second);
+  pool.waiting.erase(waiting);
+  reply(MakeError(Reason::REASON_NO_BACKEND, "the relay cannot write its store, so no account can be lent",
+                  {.retry_after = absl::Seconds(1), .cause = "store"}));
 }
 
 void Accounts::Resume(const std::string& pool, const std::string& label, const std::string& slot, Answer answer) {
   absl::MutexLock lock(&mutex_);
   if (!contact_ || leaving_) return answer(Unreachable());
-  const auto account = accounts_.find(label);
-  if (account == accounts_.end() || account->second.pool != pool)
-    return answer(absl::AbortedError("there is no such account here"));
+  const Account* account = ForResume(pool, label);
+  if (account == nullptr) {
+    // Replicas that roll have old and new configurations: one of the others may know it.
+    constexpr absl::string_view why = "there is no such account here";
+    return answer(shared() ? Moved(why) : absl::AbortedError(why));
+  }
   if (const auto held = held_.find(slot); held != held_.end()) {
     Lose(held->second, Moved("the holder goes on with another stream"));
     return Resumed(pool, label, slot, absl::OkStatus(), answer);
   }
   auto shared_answer = std::make_shared<Answer>(std::move(answer));
-  auto at_once = dependencies_.store.Adopt(label, slot, limits_[account->second.platform].max_in_flight_per_account,
+  auto at_once = dependencies_.store.Adopt(label, slot, limits_[account->platform].max_in_flight_per_account,
                                            [this, pool, label, slot, shared_answer](const absl::Status& adopted) {
                                              absl::MutexLock inner(&mutex_);
                                              Resumed(pool, label, slot, adopted, *shared_answer);
                                            });
   if (at_once) Resumed(pool, label, slot, *at_once, *shared_answer);
+}
+
+Accounts::Account* Accounts::ForResume(const std::string& pool, const std::string& label) {
+  const auto found = accounts_.find(label);
+  if (found != accounts_.end()) return found->second.pool == pool ? &found->second : nullptr;
+  const auto stranger = strangers_.find(label);
+  const auto limits = limits_.find(pool);
+  if (stranger == strangers_.end() || stranger->second.platform != pool || limits == limits_.end()) return nullptr;
+  // It has been taken out of the configuration. The turns that were under way finish, and nobody gets it any more.
+  if (pools_.count(pool) == 0) AddPool(pool, limits->second);
+  Account& account = accounts_[label];
+  account.platform = account.pool = pool;
+  account.retired = true;
+  Absorb(stranger->second, account);
+  LogInfo("account_retired", {{"account", label}});
+  return &account;
 }
 
 void Accounts::Resumed(const std::string& name, const std::string& label, const std::string& slot,
@@ -107,7 +134,7 @@ void Accounts::Resumed(const std::string& name, const std::string& label, const 
   }
   if (held_.count(slot) == 0) {
     held_[slot] = {name, label};
-    pool->second.table->Take(label);
+    if (!accounts_[label].retired) pool->second.table->Take(label);
     LogInfo("lease_resumed", {{"account", label}});
   }
   Granted granted = GrantOf(label);
@@ -151,7 +178,7 @@ void Accounts::Detach(const std::string& pool, const std::string& label, const s
     }
     if (!own) return;
   }
-  LeaseEnded(label, refs);
+  LeaseEnded(label, refs, false);
   Release(pool, label, slot);
 }
 
@@ -236,7 +263,8 @@ std::shared_ptr<std::function<void()>> Accounts::WatchContact(std::function<void
 void Accounts::OnState(const std::string& label, int state, int64_t until_ms) {
   absl::MutexLock lock(&mutex_);
   const auto found = accounts_.find(label);
-  if (found == accounts_.end()) return;
+  // Whether a value can be a token is each replica's own matter: its configuration's, and its version's.
+  if (found == accounts_.end() || found->second.malformed || state == ProtoAccount::STATE_WRONG_FORM) return;
   Account& account = found->second;
   const absl::Time now = dependencies_.clock.Now();
   const auto before = account.health.StateAt(now);
@@ -274,7 +302,8 @@ void Accounts::Absorb(const StoredAccount& stored, Account& account) {
 void Accounts::OnAccount(const StoredAccount& stored) {
   absl::MutexLock lock(&mutex_);
   const auto found = accounts_.find(stored.label);
-  if (found == accounts_.end() || found->second.own) return;
+  if (found == accounts_.end() || found->second.retired) strangers_[stored.label] = stored;
+  if (found == accounts_.end() || found->second.own || found->second.malformed) return;
   Account& account = found->second;
   const bool another_login = stored.fingerprint != account.fingerprint;
   if (!another_login && stored.token_version <= account.token_version) return;

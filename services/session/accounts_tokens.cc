@@ -76,7 +76,8 @@ std::optional<Accounts::Exchange> Accounts::ExchangeFor(const std::string& label
   const Account& account = found->second;
   const Refresher& refresher = *refreshers_.at(account.platform);
   if (refresher.policy().lead == absl::ZeroDuration()) return std::nullopt;
-  Exchange exchange{&refresher, account.identity, {}, std::nullopt, Secret()};
+  Exchange exchange{&refresher,   account.identity, account.fingerprint, account.token_version, {},
+                    std::nullopt, Secret()};
   if (account.unstored) {
     exchange.unstored = account.unstored->first;
     exchange.unstored_for = account.unstored->second;
@@ -139,8 +140,17 @@ std::vector<std::string> Accounts::Unstored() const {
   return labels;
 }
 
-void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh, const Secret& used, Store::Done done) {
+void Accounts::CommitExchange(const std::string& label, const std::string& login, const FreshToken& fresh,
+                              const Secret& used, Store::Done done) {
   absl::MutexLock lock(&mutex_);
+  if (!IsLogin(label, login)) {
+    // The owner has put another credential into the configuration while the platform was asked: that one counts.
+    LogWarning("exchange_for_replaced_login", {{"account", label}});
+    dependencies_.store.Write(Store::EndExchange{label}, [done = std::move(done)](const absl::Status&) mutable {
+      done(absl::AbortedError("the exchange was made for a login that has been replaced"));
+    });
+    return;
+  }
   Account next = accounts_[label];
   next.token = fresh.token;
   next.expires = fresh.expires;
@@ -159,11 +169,13 @@ void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh,
   const auto use = [this, label, next, fresh, used](const absl::Status& stored) {
     absl::MutexLock inner(&mutex_);
     Account& account = accounts_[label];
-    if (absl::IsAborted(stored)) {
+    if (absl::IsAborted(stored) || account.fingerprint != next.fingerprint) {
       account.unstored.reset();
       LogWarning("exchange_came_second", {{"account", label}});
       return;
     }
+    // The watch may have told of this very write already, or of a newer one.
+    if (!stored.ok() && account.token_version >= next.token_version) return account.unstored.reset();
     if (!stored.ok()) {
       // The platform may know no other credential any more.
       account.unstored.emplace(fresh, used);
@@ -208,11 +220,17 @@ void Accounts::CommitExchange(const std::string& label, const FreshToken& fresh,
                             });
 }
 
-void Accounts::FailExchange(const std::string& label, const absl::Status& why, bool settled) {
+bool Accounts::FailExchange(const std::string& label, const Exchange& exchange, const absl::Status& why, bool settled) {
   absl::MutexLock lock(&mutex_);
   const auto found = accounts_.find(label);
-  if (found == accounts_.end()) return;
+  if (found == accounts_.end()) return true;
   Account& account = found->second;
+  if (shared() && (account.fingerprint != exchange.login || account.token_version > exchange.version)) {
+    // This process was held up, and another one has been there in between.
+    LogWarning("exchange_came_second", {{"account", label}});
+    if (!account.own) dependencies_.store.Write(Store::EndExchange{label}, nullptr);
+    return false;
+  }
   const bool refused = ReasonOf(why) == Reason::REASON_CREDENTIAL_EXPIRED;
   const bool rotates = refreshers_.at(account.platform)->policy().rotates;
   LogWarning("exchange_failed", {{"account", label}, {"reason", ReasonName(ReasonOf(why))}, {"settled", settled}});
@@ -239,6 +257,7 @@ void Accounts::FailExchange(const std::string& label, const absl::Status& why, b
     dependencies_.store.Write(Store::EndExchange{label}, nullptr);
   }
   if (refused) account.in_doubt = false;
+  return true;
 }
 
 void Accounts::TellToken(const std::string& label, const Account& account) {

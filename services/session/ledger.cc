@@ -7,9 +7,10 @@ namespace {
 
 // A platform that refuses a deletion five times over an hour will refuse the sixth.
 constexpr int kMostFailures = 5;
-constexpr absl::Duration kFirstPause = absl::Seconds(15);
-// Sessions expire by themselves after three days. Source: protocol notes of DeepSeek, section 1.3.
-constexpr absl::Duration kOldest = absl::Hours(72);
+constexpr absl::Duration kFirstPause = absl::Minutes(2);
+// DeepSeek's sessions expire by themselves after three days (protocol notes, section 1.3); of the others nothing is
+// known, so what an account that is out of order has left waits until it works again, for as long as that is likely.
+constexpr absl::Duration kOldest = absl::Hours(24 * 30);
 
 absl::Duration PauseAfter(int failures) { return kFirstPause * (1 << std::min(failures, 8)); }
 

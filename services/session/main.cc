@@ -56,7 +56,10 @@ class Running final : public RunningProgram {
   }
 
   std::string Greeting() const override { return absl::StrCat("serving gRPC on ", host_->address()); }
-  void Drain() override { host_->Drain(); }
+  void Drain() override {
+    host_->Drain();
+    sessions_->service().Leave();
+  }
   void Finish(absl::Duration limit) override {
     // What is lent goes on at another replica; where there is none, turns that run are waited for.
     sessions_->service().HandOver();

@@ -106,15 +106,16 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
       auto clean_up = co_await answered.Wait();
       if (!clean_up.ok()) co_return clean_up.status();
       account_ = clean_up->granted.account;
+      login_ = clean_up->granted.login;
       slot_ = clean_up->granted.slot;
       for (const std::string& ref : clean_up->refs) {
         granted.add_pending_conversations(ref);
         refs_.insert(ref);
       }
       auto fresh = co_await tokens_.Fresh(call_.scope(), account_);
-      if (!fresh.ok()) {
-        accounts_.CleanUpEnded(account_, slot_, refs_);
-        co_return fresh.status();
+      if (!fresh.ok() || call_.scope().ended()) {
+        accounts_.CleanUpEnded(account_, slot_, refs_, false);
+        co_return fresh.ok() ? call_.scope().status() : fresh.status();
       }
       Fill(*fresh, granted);
     } else {
@@ -231,7 +232,7 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
         co_return fresh;
       }
       if (fresh.ok()) fresh = call_.scope().status();
-      if (!call_.scope().ended()) accounts_.Report(lent->account, OutcomeOf(fresh.status()), 0);
+      if (!call_.scope().ended()) accounts_.Report(lent->account, lent->login, OutcomeOf(fresh.status()), 0);
       accounts_.Release(pool_, lent->account, lent->slot);
       if (call_.scope().ended() || !wish.account.empty()) co_return fresh.status();
       if (first.ok()) first = fresh.status();
@@ -268,6 +269,7 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
 
   void Fill(const Granted& from, session::v1::Granted& to) {
     account_ = from.account;
+    login_ = from.login;
     to.set_account(from.account);
     to.mutable_token()->set_value(from.token.Reveal());
     to.mutable_token()->set_version(from.token_version);
@@ -279,7 +281,7 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
   absl::Status Handle(LeaseRequest& request) {
     switch (request.request_case()) {
       case LeaseRequest::kOutcome:
-        accounts_.Report(account_, request.outcome(), listener_);
+        accounts_.Report(account_, login_, request.outcome(), listener_);
         return absl::OkStatus();
       case LeaseRequest::kConversationOpened:
         Opened(request.conversation_opened().ref());
@@ -361,7 +363,7 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
     ended_ = true;
     accounts_.Unlisten(account_, listener_);
     if (holder_ == 0) {
-      accounts_.CleanUpEnded(account_, slot_, refs_);
+      accounts_.CleanUpEnded(account_, slot_, refs_, released_);
     } else {
       accounts_.Detach(pool_, account_, slot_, holder_, refs_, released_);
     }
@@ -376,6 +378,7 @@ class LeaseSession : public std::enable_shared_from_this<LeaseSession> {
   std::string pool_;  // where the account is lent: the platform, or the caller's own token
   std::string caller_;
   std::string account_;
+  std::string login_;           // that the account had when it was lent
   std::set<std::string> refs_;  // opened with, or handed to, this lease
   Accounts::ListenerId listener_ = 0;
   std::string slot_;
@@ -452,7 +455,7 @@ asio::awaitable<absl::StatusOr<CheckAccountResponse>> SessionService::CheckNow(E
   const ReportOutcome outcome = OutcomeOf(checked);
   CheckAccountResponse response;
   response.set_checked(outcome.outcome() != ReportOutcome::OUTCOME_FAILED);
-  if (response.checked()) accounts_.Checked(label, outcome);
+  if (response.checked()) accounts_.Checked(label, account->login, outcome);
   if (!checked.ok()) {
     response.set_message(std::string(checked.message()));
     *response.mutable_detail() = DetailOf(checked);

@@ -23,6 +23,7 @@ class SessionService final : public session::v1::SessionService::CallbackService
   /// Begins to replace tokens ahead of their end; goes on until the event loops stop.
   void KeepTokens();
   /// Where other replicas share the store: lends nothing any more, and lets the holders go on there.
+  void Leave() { accounts_.Leave(); }
   void HandOver() { accounts_.HandOver(); }
   /// Uses of accounts that this replica has.
   int held() const { return accounts_.held(); }

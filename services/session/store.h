@@ -99,6 +99,7 @@ class Store {
     std::string label;
     int state = 0;  // session.v1.Account.State
     int64_t until_ms = 0;
+    std::string fingerprint = {};  // of the login that it is the state of
   };
   /// A newer token for the same credential; the credential is left alone, for the same reason.
   struct PutToken {
@@ -158,8 +159,10 @@ class Store {
   // ---- several replicas; these do nothing where the store is one process's own
 
   virtual bool shared() const { return false; }
-  /// Whether other replicas are there to go on with what this one holds.
+  /// Whether other replicas are there to go on with what this one holds, and will stay.
   virtual bool has_others() const { return false; }
+  /// Blocking, briefly: tells the others not to count on this replica, which is about to stop.
+  virtual void Leave() {}
   /// How long a use goes on in the store once its replica has gone.
   virtual absl::Duration life() const { return absl::ZeroDuration(); }
   /// Blocking: makes an account of the configuration known. @return the account in force, which may be what a replica

@@ -20,7 +20,8 @@ using Granted = Accounts::Granted;
 
 namespace {
 
-// Longer than any platform needs; an exchange that hangs holds up every turn of its account.
+// For each credential that is tried: longer than any platform needs; an exchange that hangs holds up every turn of its
+// account.
 constexpr absl::Duration kExchangeLimit = absl::Seconds(20);
 constexpr absl::Duration kWatchEvery = absl::Seconds(20);
 // How long another replica's exchange is waited for: its own limit, and the time until its lock would end with it.
@@ -80,7 +81,7 @@ asio::awaitable<absl::Status> StoreAgain(Accounts& accounts, Executor executor, 
     stored = co_await Durable(executor, begin);
     if (stored.ok()) {
       const auto commit = [&](Store::Done done) {
-        accounts.CommitExchange(label, *exchange->unstored, exchange->unstored_for, std::move(done));
+        accounts.CommitExchange(label, exchange->login, *exchange->unstored, exchange->unstored_for, std::move(done));
       };
       stored = co_await Durable(executor, commit);
       if (stored.ok() || absl::IsAborted(stored)) co_return stored;
@@ -154,7 +155,7 @@ asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executo
   }
   if (exchange->unstored) {
     const auto again = [&](Store::Done done) {
-      accounts.CommitExchange(label, *exchange->unstored, exchange->unstored_for, std::move(done));
+      accounts.CommitExchange(label, exchange->login, *exchange->unstored, exchange->unstored_for, std::move(done));
     };
     const absl::Status stored = co_await Durable(executor, again);
     if (!stored.ok()) co_return NotStored();
@@ -183,7 +184,7 @@ asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executo
     Metrics::Get().RefreshDone(PlatformOf(label), fresh.status());
     if (fresh.ok()) {
       const auto commit = [&](Store::Done done) {
-        accounts.CommitExchange(label, *fresh, credential, std::move(done));
+        accounts.CommitExchange(label, exchange->login, *fresh, credential, std::move(done));
       };
       absl::Status stored = co_await Durable(executor, commit);
       if (!stored.ok() && !absl::IsAborted(stored) && accounts.shared())
@@ -196,7 +197,7 @@ asio::awaitable<absl::StatusOr<Granted>> ExchangeNow(Accounts& accounts, Executo
     // An older credential is only worth a try where the newer one is dead.
     if (ReasonOf(failed) != Reason::REASON_CREDENTIAL_EXPIRED) break;
   }
-  accounts.FailExchange(label, failed, settled);
+  if (!accounts.FailExchange(label, *exchange, failed, settled)) co_return *accounts.Current(label);
   co_return failed;
 }
 

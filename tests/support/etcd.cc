@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -37,8 +38,8 @@ std::vector<int> FreePorts(int count) {
 
 }  // namespace
 
-EtcdCluster::EtcdCluster(int members, EtcdFiles files)
-    : files_(std::move(files)), directory_(FreshDirectory()), members_(members) {
+EtcdCluster::EtcdCluster(int members, EtcdFiles files, int64_t quota)
+    : files_(std::move(files)), quota_(quota), directory_(FreshDirectory()), members_(members) {
   const std::vector<int> ports = FreePorts(2 * members);
   for (int i = 0; i < members; ++i) {
     endpoints_.push_back(absl::StrCat("127.0.0.1:", ports[2 * i]));
@@ -95,6 +96,7 @@ void EtcdCluster::Start(int member) {
     command.insert(command.end(), {"--client-cert-auth", "--trusted-ca-file", files_.authority, "--cert-file",
                                    files_.certificate, "--key-file", files_.key});
   }
+  if (quota_ != 0) command.insert(command.end(), {"--quota-backend-bytes", absl::StrCat(quota_)});
   members_[member] = std::make_unique<Process>(command, std::map<std::string, std::string>{{"GOMAXPROCS", "2"}});
 }
 
@@ -123,6 +125,26 @@ std::string EtcdCluster::Control(const std::string& words) const {
       {"/bin/sh", "-c", absl::StrCat(ControlOf(absl::StrJoin(endpoints_, ",")), " --command-timeout=2s ", words)}, {});
   control.WaitExit(absl::Seconds(10));
   return control.output();
+}
+
+void EtcdCluster::FillUp() const {
+  const std::string filling = directory_ + "/filling";
+  std::ofstream(filling) << std::string(1'000'000, 'x');
+  EXPECT_TRUE(Eventually([&] { return absl::StrContains(Control("put filling < " + filling), "space exceeded"); }));
+}
+
+void EtcdCluster::Save() const { Control(absl::StrCat("snapshot save ", directory_, "/backup")); }
+
+void EtcdCluster::Restore() {
+  ASSERT_EQ(members_.size(), 1u);
+  Kill(0);
+  const std::string data = absl::StrCat(directory_, "/m0");
+  std::filesystem::remove_all(data);
+  const std::string peer = absl::StrCat("http://", peers_[0]);
+  Control(absl::StrCat("snapshot restore ", directory_, "/backup --name m0 --data-dir ", data,
+                       " --initial-cluster m0=", peer, " --initial-advertise-peer-urls ", peer));
+  Start(0);
+  WaitReady(0);
 }
 
 void EtcdCluster::Compact(int64_t revision) const { Control(absl::StrCat("compact --physical ", revision)); }

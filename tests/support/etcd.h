@@ -23,7 +23,8 @@ struct EtcdFiles {
 class EtcdCluster {
  public:
   /// Starts the members and waits until every one of them answers. @param files for mutual TLS; empty: in the clear
-  explicit EtcdCluster(int members = 1, EtcdFiles files = {});
+  /// @param quota bytes that the data may take; 0: etcd's default
+  explicit EtcdCluster(int members = 1, EtcdFiles files = {}, int64_t quota = 0);
   ~EtcdCluster();
 
   /// "127.0.0.1:40001", one a member.
@@ -39,6 +40,11 @@ class EtcdCluster {
   int Leader() const;
   /// etcdctl with these words at all the members. @return what it printed
   std::string Control(const std::string& words) const;
+  /// Writes until etcd takes no more, and says so.
+  void FillUp() const;
+  /// Takes a backup; Restore() puts it in the place of the data, of a cluster of one.
+  void Save() const;
+  void Restore();
   /// Forgets what was before `revision`.
   void Compact(int64_t revision) const;
 
@@ -46,6 +52,7 @@ class EtcdCluster {
   std::string ControlOf(const std::string& endpoints) const;
 
   const EtcdFiles files_;
+  const int64_t quota_;
   std::string directory_;
   std::vector<std::string> endpoints_, peers_;
   std::vector<std::unique_ptr<Process>> members_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "grpcpp/create_channel.h"
 #include "services/common/async/sleep.h"
 #include "services/common/rpc/channel.h"
@@ -23,8 +24,15 @@ constexpr absl::Duration kLongestPause = absl::Milliseconds(500);
 // rpctypes/metadatafields.go.
 void RequireLeader(grpc::ClientContext& context) { context.AddMetadata("hasleader", "true"); }
 
-// What another member, or the same one a moment later, may answer otherwise.
-bool IsPassing(const absl::Status& status) {
+// What the scope says of its end, and what etcd has said last: "no space" explains more than "does not answer".
+absl::Status WithLast(const absl::Status& end, const absl::Status& last) {
+  if (last.ok()) return end;
+  return absl::Status(end.code(), absl::StrCat(end.message(), ": ", last.message()));
+}
+
+}  // namespace
+
+bool EtcdClient::IsPassing(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
@@ -37,8 +45,6 @@ bool IsPassing(const absl::Status& status) {
       return false;
   }
 }
-
-}  // namespace
 
 std::string EtcdPrefixEnd(std::string prefix) {
   while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xFF) prefix.pop_back();
@@ -72,19 +78,27 @@ template <typename T>
 asio::awaitable<absl::StatusOr<T>> EtcdClient::Try(
     Scope& scope, std::function<asio::awaitable<absl::StatusOr<T>>(Scope& scope, Member& member)> call) {
   absl::Duration pause = kFirstPause;
+  absl::Duration limit = options_.attempt_limit;
+  absl::Status last;
   for (size_t tries = 1;; ++tries) {
     const size_t member = current_;
-    Scope attempt(scope, options_.attempt_limit, absl::UnavailableError("etcd does not answer"));
+    Scope attempt(scope, limit, absl::UnavailableError("etcd does not answer"));
     absl::StatusOr<T> answer = co_await call(attempt, members_[member]);
     if (answer.ok()) co_return answer;
     const bool passing = IsPassing(answer.status()) || attempt.ended();
     if (passing) Leave(member);
-    if (scope.ended()) co_return scope.status();
+    // Members that are slow, all of them, are given more time instead of the same work again.
+    if (attempt.ended()) {
+      limit *= 2;
+    } else {
+      last = answer.status();
+    }
+    if (scope.ended()) co_return WithLast(scope.status(), last);
     if (!passing) co_return answer;
     // Round all the members without a pause, then with longer and longer ones.
     if (tries % members_.size() != 0) continue;
     const absl::Status slept = co_await Sleep(scope, pause);
-    if (!slept.ok()) co_return answer.status();
+    if (!slept.ok()) co_return WithLast(scope.status(), last);
     pause = std::min(pause * 2, kLongestPause);
   }
 }

@@ -29,7 +29,7 @@ namespace switchyard {
 struct EtcdOptions {
   std::vector<std::string> endpoints;                               // "host:port", at least one
   std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;  // nullptr: in the clear
-  absl::Duration attempt_limit = absl::Milliseconds(1500);          // a call at one member
+  absl::Duration attempt_limit = absl::Milliseconds(1500);          // a call at one member, at first
 };
 
 /// The end of the range of all keys that begin with `prefix`.
@@ -39,7 +39,11 @@ class EtcdClient {
  public:
   explicit EtcdClient(EtcdOptions options);
 
-  /// Errors: the scope's own if no member answered in its time, else etcd's: NOT_FOUND for a lease that is gone.
+  /// What another member, or the same one a moment later, may answer otherwise; it may have been carried out, too.
+  static bool IsPassing(const absl::Status& status);
+
+  /// Errors: the scope's own if no member answered well in its time, with what etcd said last; else etcd's: NOT_FOUND
+  /// for a lease that is gone.
   boost::asio::awaitable<absl::StatusOr<etcdserverpb::TxnResponse>> Txn(Scope& scope, etcdserverpb::TxnRequest request);
   boost::asio::awaitable<absl::StatusOr<etcdserverpb::RangeResponse>> Range(Scope& scope, std::string key,
                                                                             std::string range_end);

@@ -18,6 +18,7 @@
 #include "services/common/async/sleep.h"
 #include "services/common/async/task_group.h"
 #include "services/common/log/log.h"
+#include "services/common/metrics/metrics.h"
 #include "services/session/seal.h"
 #include "services/session/timed_write.h"
 #include "switchyard/session/store/v1/records.pb.h"
@@ -179,6 +180,7 @@ class EtcdStore final : public Store {
 
   bool shared() const override { return true; }
   bool has_others() const override { return others_ > 0; }
+  void Leave() override { asio::co_spawn(executor_, LeaveNow(), asio::use_future).get(); }
   absl::Duration life() const override { return options_.life; }
 
   absl::StatusOr<StoredAccount> Register(const StoredAccount& configured) override {
@@ -202,7 +204,9 @@ class EtcdStore final : public Store {
       silent_ = false;
       // What has changed since it was read at start is told again with the rest; nothing of it does harm twice.
       for (const auto& [label, record] : accounts_) observer->OnAccount(Composed(label));
-      for (const auto& [label, state] : states_) observer->OnState(label, state.state(), state.until_ms());
+      for (const auto& [label, state] : states_) {
+        if (Concerns(label, state)) observer->OnState(label, state.state(), state.until_ms());
+      }
       for (const std::string& label : in_doubt_) observer->OnInDoubt(label, true);
       for (const auto& [label, places] : slots_) observer->OnUse(label, Elsewhere(label), {});
       for (const auto& [key, one] : conversations_) observer->OnConversation(one, IsLive(one.account, one.slot));
@@ -244,6 +248,11 @@ class EtcdStore final : public Store {
   struct Slot {
     std::string name;
     int64_t lease = 0;
+  };
+  /// A refresh lock that this replica has taken.
+  struct Fence {
+    int64_t created = 0;  // its create_revision
+    int64_t account = 0;  // the revision of the account's record that the exchange is made for
   };
   /// What one response changes beside single records; told once it is all taken in.
   struct News {
@@ -333,7 +342,7 @@ class EtcdStore final : public Store {
     IfCreatedAt(request, key, 0);
     Put(request.add_success(), key, sealer_.Seal(kProbe, key));
     Read(request.add_failure(), key);
-    auto answer = co_await etcd_.Txn(scope, std::move(request));
+    auto answer = co_await Txn(scope, std::move(request));
     if (!answer.ok()) co_return answer.status();
     if (answer->succeeded()) co_return absl::OkStatus();
     const mvccpb::KeyValue* probe = Found(*answer, 0);
@@ -378,6 +387,7 @@ class EtcdStore final : public Store {
       }
     }
     seen_ = std::max(seen_, revision);
+    newest_ = std::max(newest_, seen_);
     TellNews(news);
     co_return absl::OkStatus();
   }
@@ -385,20 +395,46 @@ class EtcdStore final : public Store {
   asio::awaitable<void> WatchOn() {
     const EtcdClient::Take take = [this](const etcdserverpb::WatchResponse& response) { TakeResponse(response); };
     while (!life_.ended()) {
-      const absl::Status why = co_await etcd_.Watch(life_, prefix_, seen_ + 1, take);
+      absl::Status why;
+      if (!went_back_) why = co_await etcd_.Watch(life_, prefix_, seen_ + 1, take);
       if (life_.ended()) break;
-      if (why.code() == absl::StatusCode::kOutOfRange) {
+      if (went_back_ || why.code() == absl::StatusCode::kOutOfRange) {
         Scope limit(life_, options_.start_limit, NoAnswer());
         const absl::Status read = co_await ReadAll(limit);
         LogInfo("store_read_again", {{"ok", read.ok()}});
-        if (read.ok()) continue;
+        if (read.ok()) {
+          went_back_ = false;
+          continue;
+        }
+      } else if (std::exchange(watch_fault_, why.code()) != why.code()) {
+        LogWarning("store_watch_ended", {{"error", why.message()}});
       }
       co_await Sleep(life_, kRetryPause);
     }
   }
 
+  asio::awaitable<absl::StatusOr<TxnResponse>> Txn(Scope& scope, TxnRequest request) {
+    const int64_t before = newest_;
+    auto answer = co_await etcd_.Txn(scope, std::move(request));
+    if (answer.ok()) CheckAge(before, answer->header().revision());
+    co_return answer;
+  }
+
+  /// A transaction is never behind what was known when it was sent: unless the store is an older one than it was. A
+  /// backup that was put back knows nothing of what came after it, and a watch would be silent until it has caught up.
+  void CheckAge(int64_t before, int64_t revision) {
+    if (revision >= before) newest_ = std::max(newest_, revision);
+    if (revision >= before || went_back_) return;
+    LogWarning("store_went_back", {{"from", before}, {"to", revision}});
+    went_back_ = true;
+    seen_ = newest_ = 0;
+    for (auto& [key, modified] : known_) modified = 0;
+    etcd_.CutWatch();
+  }
+
   void TakeResponse(const etcdserverpb::WatchResponse& response) {
     heard_ = options_.clock->MonotonicNow();
+    watch_fault_ = absl::StatusCode::kOk;
     News news;
     for (const mvccpb::Event& event : response.events()) {
       if (event.type() == mvccpb::Event::DELETE) {
@@ -408,6 +444,7 @@ class EtcdStore final : public Store {
       }
       // Not by the header's revision: up to 3.4.24 a sign of life could overtake the events before it.
       seen_ = std::max(seen_, event.kv().mod_revision());
+      newest_ = std::max(newest_, seen_);
     }
     TellNews(news);
   }
@@ -452,7 +489,7 @@ class EtcdStore final : public Store {
       StateRecord record;
       if (!Open(kv, record)) return;
       states_[label] = record;
-      if (observer_ != nullptr && !learning_ && states_under_way_.count(label) == 0)
+      if (observer_ != nullptr && !learning_ && states_under_way_.count(label) == 0 && Concerns(label, record))
         observer_->OnState(label, record.state(), record.until_ms());
     } else if (kind == "exchanges") {
       journal_.insert(label);
@@ -472,6 +509,9 @@ class EtcdStore final : public Store {
         if (old->second.name != kv.value() || kv.lease() != lease_) LoseIfMine(label, old->second.name);
       }
       places[parts[2]] = {kv.value(), kv.lease()};
+      // Asked for once, given up, and written all the same: a request may take effect long after its call has ended.
+      if (kv.lease() == lease_ && mine_.count(kv.value()) == 0)
+        tasks_.Spawn(executor_, GiveBackLater(label, kv.value(), lease_, kRetryPause * 2));
     } else if (kind == "conversations") {
       ConversationRecord record;
       if (!Open(kv, record)) return;
@@ -577,12 +617,19 @@ class EtcdStore final : public Store {
     account.identity = record.identity();
     account.configured = Secret(record.configured());
     account.state = ProtoAccount::STATE_READY;
-    if (const auto state = states_.find(label); state != states_.end()) {
+    if (const auto state = states_.find(label); state != states_.end() && Concerns(label, state->second)) {
       account.state = state->second.state();
       account.until_ms = state->second.until_ms();
     }
     account.exchanging = journal_.count(label) > 0 && locks_.count(label) == 0;
     return account;
+  }
+
+  /// Whether a state is that of the login in force, as far as is known.
+  bool Concerns(const std::string& label, const StateRecord& state) const {
+    const auto account = accounts_.find(label);
+    return state.fingerprint().empty() || account == accounts_.end() ||
+           account->second.fingerprint() == state.fingerprint();
   }
 
   // ---- the lease
@@ -598,6 +645,10 @@ class EtcdStore final : public Store {
       if (renewed.ok()) {
         renewed_ = asked;
         SetContact(true);
+        if (!shown_) {
+          Scope limit(life_, kRenewLimit, NoAnswer());
+          co_await ShowUp(limit);
+        }
         // A connection that is half open would let the watch wait for ever.
         if (absl::FromChrono(options_.clock->MonotonicNow() - heard_) > options_.life / 2) {
           heard_ = options_.clock->MonotonicNow();
@@ -630,6 +681,7 @@ class EtcdStore final : public Store {
       if (lease.ok()) {
         lease_ = *lease;
         renewed_ = asked;
+        shown_ = false;
         co_await ShowUp(limit);
         break;
       }
@@ -641,11 +693,30 @@ class EtcdStore final : public Store {
     SetContact(true);
   }
 
-  /// Others see by it that there is one more replica.
+  std::string ReplicaKey() const { return absl::StrCat(prefix_, "replicas/", lease_); }
+
+  /// Others see by it that there is one more replica. What fails is done again with the next renewal.
   asio::awaitable<void> ShowUp(Scope& scope) {
+    if (leaving_) co_return;
     TxnRequest request;
-    Put(request.add_success(), absl::StrCat(prefix_, "replicas/", lease_), "", lease_);
-    co_await etcd_.Txn(scope, std::move(request));
+    Put(request.add_success(), ReplicaKey(), "", lease_);
+    const auto shown = co_await Txn(scope, std::move(request));
+    shown_ = shown.ok();
+  }
+
+  /// Two that stop at once must not hand over to each other.
+  asio::awaitable<void> LeaveNow() {
+    leaving_ = true;
+    TxnRequest request;
+    Delete(request.add_success(), ReplicaKey());
+    Scope limit(life_, kCloseLimit, NoAnswer());
+    co_await Txn(limit, std::move(request));
+    const std::string all = absl::StrCat(prefix_, "replicas/");
+    auto left = co_await etcd_.Range(limit, all, EtcdPrefixEnd(all));
+    if (!left.ok()) co_return;
+    replicas_.clear();
+    for (const mvccpb::KeyValue& kv : left->kvs()) replicas_[kv.key().substr(all.size())] = kv.lease();
+    others_ = CountOthers();
   }
 
   void SetContact(bool good) {
@@ -678,6 +749,10 @@ class EtcdStore final : public Store {
         co_await WriteChange(*change);
       } else if (auto* claim = std::get_if<ClaimItem>(&item)) {
         auto slot = co_await ClaimNow(label, claim->places, claim->use);
+        if (!slot.ok() && !absl::IsAborted(slot.status()) && contact_) {
+          LogError("store_write_failed", {{"error", slot.status().message()}});
+          Metrics::Get().StoreWriteFailures().Increment();
+        }
         if (!silent_) claim->claimed(std::move(slot));
       } else if (auto* adopt = std::get_if<AdoptItem>(&item)) {
         const absl::Status adopted = co_await AdoptNow(label, adopt->slot);
@@ -708,6 +783,7 @@ class EtcdStore final : public Store {
     TxnRequest request;
     std::vector<Done> done;
     std::vector<std::string> given_back;
+    std::map<int, PutConversation> held;  // operation -> what is only put while its slot is held
   };
   /// What can go into one transaction: no key twice.
   Batch TakeBatch(const std::string& label, std::deque<Item>& chain) {
@@ -733,7 +809,15 @@ class EtcdStore final : public Store {
           record.set_opened_ms(one.opened_ms);
           record.set_failures(one.failures);
           record.set_slot(one.slot);
-          Put(batch.request.add_success(), key, Sealed(record, key));
+          if (one.slot.empty()) {
+            Put(batch.request.add_success(), key, Sealed(record, key));
+          } else {
+            // A copy of this request that takes effect when the turn is long over would bring back what was struck out.
+            batch.held.emplace(batch.request.success_size(), *put);
+            TxnRequest& inner = *batch.request.add_success()->mutable_request_txn();
+            IfValue(inner, SlotKey(label, PlaceOf(one.slot)), one.slot);
+            Put(inner.add_success(), key, Sealed(record, key));
+          }
         } else {
           const std::string key = ConversationKey(label, std::get<DropConversation>(item.change).ref);
           if (!keys.insert(key).second) break;
@@ -748,12 +832,23 @@ class EtcdStore final : public Store {
 
   asio::awaitable<void> WriteBatch(const std::string& label, Batch& batch) {
     Scope limit(life_, options_.write_limit, NoAnswer());
-    auto answer = co_await etcd_.Txn(limit, batch.request);
+    auto answer = co_await Txn(limit, batch.request);
     if (answer.ok()) {
+      const int64_t revision = answer->header().revision();
       for (int i = 0; i < batch.request.success_size(); ++i) {
         const auto& op = batch.request.success(i);
-        if (!op.has_request_put()) continue;
-        Learn(op.request_put().key(), op.request_put().value(), 0, answer->header().revision());
+        const auto held = batch.held.find(i);
+        const bool put =
+            op.has_request_put() || (held != batch.held.end() && answer->responses(i).response_txn().succeeded());
+        if (put) {
+          const auto& written = held == batch.held.end() ? op.request_put() : op.request_txn().success(0).request_put();
+          Learn(written.key(), written.value(), 0, revision);
+        } else if (held != batch.held.end()) {
+          // The use is over, so whoever opened it will not see to it any more: it is pending.
+          PutConversation pending = std::move(held->second);
+          pending.conversation.slot.clear();
+          Queue(label, ChangeItem{std::move(pending), nullptr});
+        }
       }
     } else {
       LogError("store_write_failed", {{"error", answer.status().message()}});
@@ -776,8 +871,8 @@ class EtcdStore final : public Store {
       IfValue(request, key, slot);
       IfLease(request, key, lease);
       Delete(request.add_success(), key);
-      auto answer = co_await etcd_.Txn(limit, std::move(request));
-      if (answer.ok()) co_return;
+      auto answer = co_await Txn(limit, std::move(request));
+      if (answer.ok() || !EtcdClient::IsPassing(answer.status())) co_return;
     }
   }
 
@@ -833,25 +928,33 @@ class EtcdStore final : public Store {
     const AccountRecord record = RecordOf(account);
     const std::string value = Sealed(record, key);
     Scope limit(life_, options_.write_limit, NoAnswer());
+    const auto in_force = accounts_.find(label);
+    const Store::EndExchange over{label};
+    if (ends_exchange && in_force != accounts_.end() && in_force->second.fingerprint() != account.fingerprint) {
+      if (fences_.count(label) > 0) co_await EndExchangeNow(over);
+      co_return absl::AbortedError("the exchange was made for a login that has been replaced");
+    }
     for (int round = 0; round < kRounds; ++round) {
-      const int64_t base = KnownRevision(key);
       const auto fence = fences_.find(label);
+      // What came of an exchange replaces what the exchange was made for, and nothing that has been learnt of since.
+      const int64_t base = ends_exchange && fence != fences_.end() ? fence->second.account : KnownRevision(key);
       TxnRequest request;
       IfModifiedAt(request, key, base);
       Put(request.add_success(), key, value);
       if (ends_exchange) {
         // A lock that was lost, or another's, has another number; none has -1.
-        IfCreatedAt(request, LockKey(label), fence == fences_.end() ? -1 : fence->second);
+        IfCreatedAt(request, LockKey(label), fence == fences_.end() ? -1 : fence->second.created);
         Delete(request.add_success(), JournalKey(label));
         Delete(request.add_success(), LockKey(label));
       } else {
         StateRecord state;
         state.set_state(account.state);
         state.set_until_ms(account.until_ms);
+        state.set_fingerprint(account.fingerprint);
         Put(request.add_success(), StateKey(label), Sealed(state, StateKey(label)));
       }
       Read(request.add_failure(), key);
-      auto answer = co_await etcd_.Txn(limit, request);
+      auto answer = co_await Txn(limit, request);
       if (!answer.ok()) co_return answer.status();
       const int64_t revision = answer->header().revision();
       const mvccpb::KeyValue* found = answer->succeeded() ? nullptr : Found(*answer, 0);
@@ -871,6 +974,8 @@ class EtcdStore final : public Store {
       if (newer && found == nullptr) known_.erase(key);
       TakeFound(found, revision);
       if (ends_exchange) {
+        // The lock may still be there, and would keep everybody out.
+        if (newer && fences_.count(label) > 0) co_await EndExchangeNow(over);
         fences_.erase(label);
         if (newer) co_return absl::AbortedError("another replica has stored a newer token");
         co_return absl::FailedPreconditionError("the exchange took too long, and its lock was lost");
@@ -896,7 +1001,7 @@ class EtcdStore final : public Store {
     Put(request.add_success(), key, value);
     Read(request.add_failure(), key);
     Scope limit(life_, options_.write_limit, NoAnswer());
-    auto answer = co_await etcd_.Txn(limit, std::move(request));
+    auto answer = co_await Txn(limit, std::move(request));
     if (!answer.ok()) co_return answer.status();
     const int64_t revision = answer->header().revision();
     if (answer->succeeded()) {
@@ -913,16 +1018,22 @@ class EtcdStore final : public Store {
     StateRecord record;
     record.set_state(put.state);
     record.set_until_ms(put.until_ms);
+    record.set_fingerprint(put.fingerprint);
     absl::Status written = absl::AbortedError("other replicas change the account all the time");
     Scope limit(life_, options_.write_limit, NoAnswer());
     for (int round = 0; round < kRounds; ++round) {
+      if (!Concerns(put.label, record)) {
+        written = absl::AbortedError("the login whose state it is has been replaced");
+        break;
+      }
       const std::string value = Sealed(record, key);
       const int64_t base = KnownRevision(key);
       TxnRequest request;
       IfModifiedAt(request, key, base);
       Put(request.add_success(), key, value);
       Read(request.add_failure(), key);
-      auto answer = co_await etcd_.Txn(limit, std::move(request));
+      Read(request.add_failure(), AccountKey(put.label));
+      auto answer = co_await Txn(limit, std::move(request));
       if (!answer.ok()) {
         written = answer.status();
         break;
@@ -934,12 +1045,13 @@ class EtcdStore final : public Store {
       }
       const mvccpb::KeyValue* found = Found(*answer, 0);
       StateRecord other;
+      TakeFound(Found(*answer, 1), answer->header().revision());
       if (found == nullptr) {
         known_.erase(key);
         continue;
       }
       TakeFound(found, answer->header().revision());
-      if (Open(*found, other) && !Outweighs(record, other)) {
+      if (Open(*found, other) && Concerns(put.label, other) && !Outweighs(record, other)) {
         written = absl::AbortedError("another replica knows more of the account's state");
         break;
       }
@@ -949,8 +1061,8 @@ class EtcdStore final : public Store {
       states_under_way_.erase(under_way);
       // What the watch told meanwhile was held back; if it is what stays, it is told now.
       const auto now = states_.find(put.label);
-      const bool differs =
-          now != states_.end() && (now->second.state() != put.state || now->second.until_ms() != put.until_ms);
+      const bool differs = now != states_.end() && Concerns(put.label, now->second) &&
+                           (now->second.state() != put.state || now->second.until_ms() != put.until_ms);
       if (differs && observer_ != nullptr) observer_->OnState(put.label, now->second.state(), now->second.until_ms());
     }
     co_return written;
@@ -978,14 +1090,14 @@ class EtcdStore final : public Store {
     Read(request.add_failure(), lock);
     Read(request.add_failure(), account);
     Scope limit(life_, options_.write_limit, NoAnswer());
-    auto answer = co_await etcd_.Txn(limit, std::move(request));
+    auto answer = co_await Txn(limit, std::move(request));
     if (!answer.ok()) {
       tasks_.Spawn(executor_, DropLockLater(label, std::move(left)));
       co_return NoAnswer();
     }
     const int64_t revision = answer->header().revision();
     if (answer->succeeded()) {
-      fences_[label] = revision;
+      fences_[label] = {revision, KnownRevision(account)};
       co_return absl::OkStatus();
     }
     const mvccpb::KeyValue* held = Found(*answer, 0);
@@ -993,7 +1105,7 @@ class EtcdStore final : public Store {
     const bool unchanged = (record == nullptr ? 0 : record->mod_revision()) == KnownRevision(account);
     if (held != nullptr && held->lease() == lease_ && unchanged) {
       // Its own, from an attempt whose end could not be written.
-      fences_[label] = held->create_revision();
+      fences_[label] = {held->create_revision(), KnownRevision(account)};
       co_return absl::OkStatus();
     }
     TakeFound(held, revision);
@@ -1008,15 +1120,15 @@ class EtcdStore final : public Store {
     left.lease = lease_;
     TxnRequest request;
     if (fence != fences_.end()) {
-      left.created = fence->second;
-      IfCreatedAt(request, LockKey(end.label), fence->second);
+      left.created = fence->second.created;
+      IfCreatedAt(request, LockKey(end.label), fence->second.created);
       Delete(request.add_success(), LockKey(end.label));
     }
     if (!end.in_doubt) Delete(request.add_success(), JournalKey(end.label));
     fences_.erase(end.label);
     if (request.success().empty()) co_return absl::OkStatus();
     Scope limit(life_, options_.write_limit, NoAnswer());
-    auto answer = co_await etcd_.Txn(limit, std::move(request));
+    auto answer = co_await Txn(limit, std::move(request));
     if (!answer.ok()) {
       if (left.created != 0) tasks_.Spawn(executor_, DropLockLater(end.label, std::move(left)));
       co_return answer.status();
@@ -1043,7 +1155,7 @@ class EtcdStore final : public Store {
     Delete(request.add_success(), LockKey(label));
     if (left.journal) Delete(request.add_success(), JournalKey(label));
     Scope limit(life_, options_.write_limit, NoAnswer());
-    auto answer = co_await etcd_.Txn(limit, std::move(request));
+    auto answer = co_await Txn(limit, std::move(request));
     if (!answer.ok()) tasks_.Spawn(executor_, DropLockLater(label, std::move(left)));
   }
 
@@ -1079,6 +1191,7 @@ class EtcdStore final : public Store {
       StateRecord state;
       state.set_state(configured.state);
       state.set_until_ms(configured.until_ms);
+      state.set_fingerprint(configured.fingerprint);
       const std::string value = Sealed(record, key);
       const std::string state_value = Sealed(state, StateKey(label));
       TxnRequest request;
@@ -1087,7 +1200,7 @@ class EtcdStore final : public Store {
       Put(request.add_success(), StateKey(label), state_value);
       Delete(request.add_success(), JournalKey(label));
       Read(request.add_failure(), key);
-      auto answer = co_await etcd_.Txn(limit, std::move(request));
+      auto answer = co_await Txn(limit, std::move(request));
       if (!answer.ok()) co_return answer.status();
       const int64_t revision = answer->header().revision();
       if (answer->succeeded()) {
@@ -1140,7 +1253,7 @@ class EtcdStore final : public Store {
     Read(request.add_failure(), key);
     Scope limit(life_, options_.write_limit, NoAnswer());
     mine_.insert(slot);  // before the watch tells of it
-    auto answer = co_await etcd_.Txn(limit, std::move(request));
+    auto answer = co_await Txn(limit, std::move(request));
     const mvccpb::KeyValue* found = answer.ok() && !answer->succeeded() ? Found(*answer, 0) : nullptr;
     const bool won = answer.ok() && (answer->succeeded() || (found != nullptr && found->value() == slot));
     if (won && contact_ && lease == lease_ && mine_.count(slot) > 0) {
@@ -1150,7 +1263,8 @@ class EtcdStore final : public Store {
     mine_.erase(slot);
     // Whether it was written is not known, or it comes too late to be used.
     if (!answer.ok() || won) tasks_.Spawn(executor_, GiveBackLater(label, slot, lease, kRetryPause * 2));
-    if (!answer.ok() || won) co_return NoAnswer();
+    if (!answer.ok()) co_return answer.status();
+    if (won) co_return NoAnswer();
     TakeFound(found, answer->header().revision());
     co_return absl::AbortedError("another replica was first");
   }
@@ -1169,7 +1283,7 @@ class EtcdStore final : public Store {
     Read(if_free.add_failure(), key);
     Scope limit(life_, options_.write_limit, NoAnswer());
     mine_.insert(slot);
-    auto answer = co_await etcd_.Txn(limit, std::move(request));
+    auto answer = co_await Txn(limit, std::move(request));
     const bool won = answer.ok() && (answer->succeeded() || answer->responses(0).response_txn().succeeded());
     if (won && contact_ && lease == lease_) {
       mine_.insert(slot);
@@ -1199,9 +1313,14 @@ class EtcdStore final : public Store {
   bool learning_ = false;  // what is taken in is this replica's own
   bool contact_ = false;
   int64_t lease_ = 0;
-  Clock::Monotonic renewed_;                 // when the last renewal that succeeded was asked for
-  Clock::Monotonic heard_;                   // from the watch
-  int64_t seen_ = 0;                         // the newest revision that the watch has told of
+  Clock::Monotonic renewed_;  // when the last renewal that succeeded was asked for
+  Clock::Monotonic heard_;    // from the watch
+  int64_t seen_ = 0;          // the newest revision that the watch has told of
+  int64_t newest_ = 0;        // the newest one that etcd has answered or told with
+  bool went_back_ = false;    // the store is an older one than it was; all is to be read again
+  bool shown_ = false;        // in `replicas`, for others to see
+  bool leaving_ = false;
+  absl::StatusCode watch_fault_ = absl::StatusCode::kOk;
   std::map<std::string, int64_t> replicas_;  // name -> lease
   std::atomic<int> others_{0};
   std::map<std::string, int64_t> known_;  // key -> revision of its last change
@@ -1211,7 +1330,7 @@ class EtcdStore final : public Store {
   std::map<std::string, StoredConversation> conversations_;   // by key
   std::set<std::string> journal_, locks_, in_doubt_;          // accounts
   std::set<std::string> mine_;                                // slots that this replica has claimed
-  std::map<std::string, int64_t> fences_;                     // account -> its lock's create_revision
+  std::map<std::string, Fence> fences_;                       // by account
   std::map<std::string, int> states_under_way_;
   std::map<std::string, std::deque<Item>> chains_;  // account -> what is to be written
   std::set<std::string> working_;

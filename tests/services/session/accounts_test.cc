@@ -133,7 +133,8 @@ class AccountsTest : public ::testing::Test {
     return fresh;
   }
   void Commit(const FreshToken& fresh, const std::string& used) {
-    accounts_->CommitExchange("kimi", fresh, Secret(used), [this](absl::Status status) { committed_ = status; });
+    accounts_->CommitExchange("kimi", accounts_->ExchangeFor("kimi")->login, fresh, Secret(used),
+                              [this](absl::Status status) { committed_ = status; });
   }
   std::string Token() { return accounts_->Current("kimi")->token.Reveal(); }
   std::vector<std::string> Credentials() {
@@ -219,7 +220,7 @@ TEST_F(AccountsTest, AStateThatChangesMeanwhileKeepsTheRotatedCredential) {
   Commit(Fresh("t1", "second"), "first");
   ReportOutcome muted;
   muted.set_outcome(ReportOutcome::OUTCOME_MUTED);
-  accounts_->Report("kimi", muted, 0);
+  accounts_->Report("kimi", accounts_->Current("kimi")->login, muted, 0);
   accounts_->AdoptToken("kimi", Secret("t2"));
   store_.Answer();
   EXPECT_EQ(store_.stored->credential.Reveal(), "second");
@@ -261,7 +262,8 @@ TEST_F(AccountsTest, AnUnsettledExchangeAndARefusalNeedALoginAndHoldersAreTold) 
   EXPECT_EQ(State(), ProtoAccount::STATE_READY) << "assumed dead without being tried";
   std::vector<LeaseEvent> told;
   accounts_->Listen("kimi", [&](const LeaseEvent& event) { told.push_back(event); });
-  accounts_->FailExchange("kimi", MakeError(Reason::REASON_CREDENTIAL_EXPIRED, "no"), true);
+  accounts_->FailExchange("kimi", *accounts_->ExchangeFor("kimi"), MakeError(Reason::REASON_CREDENTIAL_EXPIRED, "no"),
+                          true);
   store_.Answer();
   EXPECT_EQ(State(), ProtoAccount::STATE_NEEDS_LOGIN);
   EXPECT_NE(accounts_->Find("kimi")->advice(), "");
@@ -278,11 +280,13 @@ TEST_F(AccountsTest, AnUnsettledExchangeAndARefusalNeedALoginAndHoldersAreTold) 
 
 TEST_F(AccountsTest, AnOpenFailureLeavesTheJournalAndADefiniteOneSettlesIt) {
   accounts_->BeginExchange("kimi", [](const absl::Status&) {});
-  accounts_->FailExchange("kimi", MakeError(Reason::REASON_RATE_LIMITED, "slower"), true);
+  accounts_->FailExchange("kimi", *accounts_->ExchangeFor("kimi"), MakeError(Reason::REASON_RATE_LIMITED, "slower"),
+                          true);
   store_.Answer();
   EXPECT_FALSE(store_.exchanging);
   accounts_->BeginExchange("kimi", [](const absl::Status&) {});
-  accounts_->FailExchange("kimi", MakeError(Reason::REASON_UPSTREAM_BROKEN, "cut"), false);
+  accounts_->FailExchange("kimi", *accounts_->ExchangeFor("kimi"), MakeError(Reason::REASON_UPSTREAM_BROKEN, "cut"),
+                          false);
   store_.Answer();
   EXPECT_TRUE(store_.exchanging);
 }
@@ -294,7 +298,7 @@ TEST_F(AccountsTest, HowLongALimitCanBeDependsOnThePlatform) {
   limited.set_outcome(ReportOutcome::OUTCOME_RATE_LIMITED);
   limited.mutable_retry_after()->set_seconds(7200);
   for (const auto& [account, seconds] : {std::pair("kimi", 600), std::pair("metaso", 3600)}) {
-    accounts_->Report(account, limited, 0);
+    accounts_->Report(account, accounts_->Current(account)->login, limited, 0);
     EXPECT_EQ(DetailOf(accounts_->WhyNot(account)).retry_after().seconds(), seconds) << account;
   }
 }
@@ -307,7 +311,8 @@ TEST_F(AccountsTest, ATokenInUseAgesAheadOfItsLead) {
   accounts_->Listen("kimi", [](const LeaseEvent&) {});
   EXPECT_EQ(accounts_->Ageing(), std::vector<std::string>{"kimi"});
   EXPECT_EQ(accounts_->FreshnessOf("kimi"), Accounts::Freshness::kFresh);
-  accounts_->FailExchange("kimi", MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, "away"), true);
+  accounts_->FailExchange("kimi", *accounts_->ExchangeFor("kimi"),
+                          MakeError(Reason::REASON_UPSTREAM_UNAVAILABLE, "away"), true);
   EXPECT_TRUE(accounts_->Ageing().empty()) << "asked again at once after a failure";
   clock_.now += absl::Minutes(1);
   EXPECT_EQ(accounts_->FreshnessOf("kimi"), Accounts::Freshness::kUseless);

@@ -64,6 +64,7 @@ TEST(Ledger, AFailedCleanUpWaitsLongerEachTimeAndIsGivenUpAfterFive) {
     last = wait;
     now += wait;
   }
+  EXPECT_GE(now - kNow, absl::Hours(1)) << "a platform that is down for a while is no reason to forget anything";
   EXPECT_THAT(ledger.TakeHopeless(now), ElementsAre(Pair("a", "r")));
   EXPECT_EQ(ledger.Count("a"), 0);
 }
@@ -77,11 +78,11 @@ TEST(Ledger, AnAccountThatFellIllDoesNotCountAsAFailure) {
   EXPECT_TRUE(ledger.HasPending("a", kNow));
 }
 
-TEST(Ledger, WhatIsOlderThanThreeDaysIsGivenUpUnlessInUse) {
+TEST(Ledger, WhatIsOlderThanAMonthIsGivenUpUnlessInUse) {
   Ledger ledger;
-  ledger.Restore("a", "old", kNow - absl::Hours(73), 0);
-  ledger.Restore("a", "young", kNow - absl::Hours(71), 0);
-  ledger.Open("a", "open", kNow - absl::Hours(80));
+  ledger.Restore("a", "old", kNow - absl::Hours(24 * 30 + 1), 0);
+  ledger.Restore("a", "young", kNow - absl::Hours(24 * 30 - 1), 0);
+  ledger.Open("a", "open", kNow - absl::Hours(24 * 40));
   EXPECT_THAT(ledger.TakeHopeless(kNow), ElementsAre(Pair("a", "old")));
 }
 
@@ -126,7 +127,7 @@ TEST(Ledger, AnothersFailedCleanUpIsNotRepeatedAtOnce) {
   ledger.Seen("a", "ref", now, 0, "", false, now);
   ledger.Seen("a", "ref", now, 1, "", false, now);
   EXPECT_FALSE(ledger.HasPending("a", now));
-  EXPECT_TRUE(ledger.HasPending("a", now + absl::Minutes(1)));
+  EXPECT_TRUE(ledger.HasPending("a", now + absl::Minutes(5)));
 }
 
 }  // namespace

@@ -51,6 +51,9 @@ struct Platform {
   absl::Mutex mutex;
   std::set<std::string> credentials = {"first"};
   int refreshes = 0;
+  bool held = false;  // calls that come now are not answered until they are `released`, whatever becomes of the caller
+  bool released = false;  // those
+  int arrived = 0;        // while held
   absl::Duration took = absl::Milliseconds(100);
 };
 
@@ -69,6 +72,18 @@ class Rotating final : public Refresher {
   asio::awaitable<absl::StatusOr<FreshToken>> Refresh(Scope& scope, Secret credential, Identity) const override {
     FreshToken fresh;
     bool known = false;
+    Scope whole(scope.executor());
+    const auto waits = [this] {
+      absl::MutexLock lock(&platform_.mutex);
+      return !platform_.released;
+    };
+    bool held = false;
+    {
+      absl::MutexLock lock(&platform_.mutex);
+      held = platform_.held;
+      if (held) ++platform_.arrived;
+    }
+    while (held && waits()) co_await Sleep(whole, absl::Milliseconds(5));
     {
       absl::MutexLock lock(&platform_.mutex);
       const int number = ++platform_.refreshes;
@@ -76,6 +91,7 @@ class Rotating final : public Refresher {
       fresh.token = Secret(absl::StrCat("token-", number));
       fresh.expires = tools_.clock.Now() + absl::Hours(1);
       fresh.rotated = Secret(absl::StrCat("credential-", number));
+      if (!credential.Reveal().empty() && credential.Reveal()[0] == 's') fresh.token = Secret("the second login's");
       if (known) platform_.credentials.insert(fresh.rotated->Reveal());
     }
     co_await Sleep(scope, platform_.took);
@@ -92,6 +108,7 @@ class Rotating final : public Refresher {
 class Plain final : public Refresher {
  public:
   absl::StatusOr<NormalCredential> Normalise(const Secret& configured) const override {
+    if (configured.Reveal() == "mistyped") return absl::InvalidArgumentError("this is no token");
     return NormalCredential{configured};
   }
   asio::awaitable<absl::Status> Check(Scope&, Secret, Identity) const override { co_return absl::OkStatus(); }
@@ -724,6 +741,135 @@ TEST_F(ReplicasTest, ANewerConfiguredValueWinsEverywhereAndAnOlderReplicaFollows
   config_.accounts[0].credential = Secret("token");
   Add();  // restarted with the older value
   EXPECT_EQ(Borrow(Client(2)).get().value_or(""), "newer") << "they would take turns for ever";
+}
+
+TEST_F(ReplicasTest, AnExchangeUnderWayDoesNotOverwriteANewLogin) {
+  platform_.held = true;
+  Start(1);
+  auto asked = Borrow(Client(0), "kimi");
+  ASSERT_TRUE(Eventually([this] {
+    absl::MutexLock lock(&platform_.mutex);
+    return platform_.arrived == 1;
+  }));
+  config_.accounts[1].credential = Secret("second");
+  {
+    absl::MutexLock lock(&platform_.mutex);
+    platform_.credentials.insert("second");
+  }
+  Add();  // the owner has pasted another login, and this replica is started with it
+  ASSERT_TRUE(Eventually([this] { return Listed(0, "kimi").state() == ProtoAccount::STATE_READY; }));
+  {
+    absl::MutexLock lock(&platform_.mutex);
+    platform_.held = false;
+    platform_.released = true;
+  }
+  // Whoever waited may get an error; what must not be is that the former login comes back.
+  asked.wait();
+  EXPECT_EQ(Borrow(Client(1), "kimi").get().value_or(""), "the second login's");
+  EXPECT_EQ(Borrow(Client(0), "kimi").get().value_or(""), "the second login's");
+}
+
+TEST_F(ReplicasTest, WhoComesSecondWithADeadCredentialDoesNotCondemnTheAccount) {
+  config_.providers["kimi"].max_in_flight_per_account = 2;
+  platform_.held = true;
+  Start(2);
+  auto asked = Borrow(Client(0), "kimi");
+  ASSERT_TRUE(Eventually([this] {
+    absl::MutexLock lock(&platform_.mutex);
+    return platform_.arrived == 1;
+  }));
+  // As a process that is stopped before its request leaves: its lease ends, and another exchanges the credential.
+  const std::string keys = etcd_->Control("get --prefix --keys-only /test/locks");
+  ASSERT_NE(keys.find("kimi"), std::string::npos) << keys;
+  etcd_->Control("del --prefix /test/locks");
+  {
+    absl::MutexLock lock(&platform_.mutex);
+    platform_.held = false;
+  }
+  EXPECT_TRUE(Borrow(Client(1), "kimi").get().ok());
+  {
+    absl::MutexLock lock(&platform_.mutex);
+    platform_.released = true;
+  }
+  asked.wait();
+  EXPECT_EQ(Listed(0, "kimi").state(), ProtoAccount::STATE_READY);
+  EXPECT_EQ(Listed(1, "kimi").state(), ProtoAccount::STATE_READY);
+  EXPECT_TRUE(Borrow(Client(0), "kimi").get().ok());
+}
+
+TEST_F(ReplicasTest, AMistypedValueIsItsOwnReplicasTrouble) {
+  Start(1);
+  EXPECT_EQ(Borrow(Client(0)).get().value_or(""), "token");
+  config_.accounts[0].credential = Secret("mistyped");
+  Add();
+  EXPECT_EQ(Listed(1).state(), ProtoAccount::STATE_WRONG_FORM);
+  EXPECT_FALSE(Borrow(Client(1)).get().ok());
+  EXPECT_EQ(Listed(0).state(), ProtoAccount::STATE_READY);
+  EXPECT_EQ(Borrow(Client(0)).get().value_or(""), "token");
+  config_.accounts[0].credential = Secret("token");
+  Add();  // and back again
+  EXPECT_EQ(Borrow(Client(2)).get().value_or(""), "token");
+}
+
+TEST_F(ReplicasTest, AnAccountThatWasRemovedFinishesItsTurns) {
+  Start(1);
+  SessionClient& old = Client(0);
+  Run([&](Scope& scope) -> asio::awaitable<void> {
+    auto lease = co_await Take(scope, old);
+    EXPECT_TRUE(lease.ok()) << lease.status();
+    if (!lease.ok()) co_return;
+    std::atomic<bool> lost{false};
+    (*lease)->OnLost([&lost](const absl::Status&) { lost = true; });
+    const std::string address = replicas_[0]->address();
+    config_.accounts.erase(config_.accounts.begin());
+    config_.providers["deepseek"].enabled = false;
+    Add();
+    // The replica that has it makes place for the one that has been told nothing of the account.
+    replicas_[0]->service().Leave();
+    while (Holds(0) && !scope.ended()) {
+      replicas_[0]->service().HandOver();
+      replicas_[0].reset();
+      replicas_[0] = std::make_unique<Replica>(config_, platform_, *http_, signing_, address);
+    }
+    while (!Holds(0) && !Holds(1) && !lost && !scope.ended()) co_await Sleep(scope, absl::Milliseconds(10));
+    EXPECT_FALSE(lost) << "the answer would end in the middle";
+    absl::Status recorded = co_await (*lease)->RecordConversation(scope, "still");
+    EXPECT_EQ(recorded, absl::OkStatus());
+    co_await (*lease)->Release();
+  });
+  EXPECT_EQ(ReasonOf(Borrow(Client(1)).get().status()), Reason::REASON_CREDENTIAL_MISSING) << "nobody gets it any more";
+  EXPECT_EQ(Listed(1).label(), "") << "nor is it listed";
+}
+
+TEST_F(ReplicasTest, AStoreThatTakesNoWritesIsSaidToBeTheReason) {
+  etcd_ = std::make_unique<EtcdCluster>(1, EtcdFiles(), 8 * 1024 * 1024);
+  config_.session.store = etcd_->Url("test");
+  Add();
+  EXPECT_TRUE(Borrow(Client(0)).get().ok());
+  etcd_->FillUp();
+  const absl::Status refused = Borrow(Client(0)).get().status();
+  EXPECT_EQ(ReasonOf(refused), Reason::REASON_NO_BACKEND) << refused;
+  EXPECT_EQ(DetailOf(refused).cause(), "store") << "not that the account is busy";
+}
+
+TEST_F(ReplicasTest, TwoThatStopAtOnceDoNotHandOverToEachOther) {
+  Start(2);
+  SessionClient& both = Client();
+  Run([&](Scope& scope) -> asio::awaitable<void> {
+    auto lease = co_await Take(scope, both);
+    EXPECT_TRUE(lease.ok()) << lease.status();
+    if (!lease.ok()) co_return;
+    const int first = Holds(0) ? 0 : 1;
+    // Twice, so that the one which left first knows of the other for certain.
+    for (int round = 0; round < 2; ++round) {
+      for (auto& replica : replicas_) replica->service().Leave();
+    }
+    for (auto& replica : replicas_) replica->service().HandOver();
+    absl::Status recorded = co_await (*lease)->RecordConversation(scope, "kept");
+    EXPECT_EQ(recorded, absl::OkStatus());
+    EXPECT_TRUE(Holds(first)) << "the turn that runs is waited for";
+    co_await (*lease)->Release();
+  });
 }
 
 TEST_F(ReplicasTest, WithoutAKeyOrWithAnotherItDoesNotStart) {

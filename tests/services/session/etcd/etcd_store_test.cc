@@ -228,6 +228,89 @@ TEST_F(EtcdStoreTest, ATokenThatCameTooLateIsKeptWhereNobodyHasABetterOne) {
   EXPECT_TRUE(Hears(1, [](Told& told) { return told.accounts["kimi"].token == Secret("only"); }));
 }
 
+TEST_F(EtcdStoreTest, WhatAnExchangeBroughtForALoginThatWasReplacedIsDropped) {
+  ASSERT_TRUE(stores_[0]->Register(Account("old", 1, "")).ok());
+  ASSERT_EQ(Write(0, Store::BeginExchange{"kimi", 1000}), absl::OkStatus());
+  ASSERT_TRUE(stores_[1]->Register(Account("new", 1, "")).ok());
+  ASSERT_TRUE(Hears(0, [](Told& told) { return told.accounts["kimi"].fingerprint == "new"; }));
+  EXPECT_EQ(Write(0, Store::PutAccount{Account("old", 2, "late"), true}).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Write(1, Store::BeginExchange{"kimi", 1000}), absl::OkStatus()) << "its lock keeps nobody out";
+  // Nor does it count if the new login is all that the former one's replica knows by then.
+  ASSERT_EQ(Write(1, Store::EndExchange{"kimi"}), absl::OkStatus());
+  ASSERT_EQ(Write(0, Store::BeginExchange{"kimi", 1000}), absl::OkStatus());
+  ASSERT_TRUE(stores_[1]->Register(Account("newest", 1, "")).ok());
+  ASSERT_TRUE(Hears(0, [](Told& told) { return told.accounts["kimi"].fingerprint == "newest"; }));
+  EXPECT_EQ(Write(0, Store::PutAccount{Account("newest", 9, "another's"), true}).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(stores_[1]->Accounts()->front().fingerprint, "newest");
+  EXPECT_TRUE(stores_[1]->Accounts()->front().token.empty());
+}
+
+TEST_F(EtcdStoreTest, TheStateOfALoginThatWasReplacedCountsNoMore) {
+  ASSERT_TRUE(stores_[0]->Register(Account("old", 1, "")).ok());
+  ASSERT_EQ(Write(0, Store::PutState{"kimi", 5, 0, "old"}), absl::OkStatus());
+  ASSERT_TRUE(Hears(1, [](Told& told) { return told.states["kimi"] == 5; }));
+  ASSERT_TRUE(stores_[1]->Register(Account("new", 1, "")).ok());
+  ASSERT_TRUE(
+      Hears(0, [](Told& told) { return told.accounts["kimi"].fingerprint == "new" && told.states["kimi"] == 1; }));
+  EXPECT_EQ(Write(0, Store::PutState{"kimi", 5, 0, "old"}).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(stores_[0]->Accounts()->front().state, 1);
+  EXPECT_EQ(Write(0, Store::PutState{"kimi", 5, 0, "new"}), absl::OkStatus());
+  EXPECT_TRUE(Hears(1, [](Told& told) { return told.states["kimi"] == 5; }));
+}
+
+TEST_F(EtcdStoreTest, ASlotThatWasWrittenAfterItsClaimWasGivenUpIsFreeAgain) {
+  const std::string keys = etcd_->Control("get --prefix --keys-only " + prefix_ + "/replicas");
+  const std::vector<std::string> lines = absl::StrSplit(keys, '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 2u) << keys;
+  for (const std::string& line : lines) {
+    const auto lease = absl::StrCat(absl::Hex(std::stoll(line.substr(line.rfind('/') + 1))));
+    etcd_->Control(absl::StrCat("put --lease=", lease, " ", prefix_, "/slots/kimi/0 0-late"));
+    EXPECT_TRUE(Eventually([&] {
+      const auto slot = Claim(0);
+      if (slot.ok()) stores_[0]->GiveBack("kimi", *slot);
+      return slot.ok();
+    })) << "it would be nobody's for as long as its replica lives";
+  }
+}
+
+TEST_F(EtcdStoreTest, AConversationWhoseUseIsOverIsPending) {
+  ASSERT_EQ(Write(0, Store::PutConversation{{"kimi", "late", 1000, 0, "0-gone"}}), absl::OkStatus());
+  EXPECT_TRUE(Hears(1, [](Told& told) { return told.conversations.count("late") > 0 && !told.conversations["late"]; }));
+}
+
+TEST_F(EtcdStoreTest, WhoLeavesIsNotCountedOn) {
+  EXPECT_TRUE(Eventually([this] { return stores_[0]->has_others() && stores_[1]->has_others(); }));
+  stores_[0]->Leave();
+  EXPECT_TRUE(stores_[0]->has_others());
+  stores_[1]->Leave();
+  EXPECT_FALSE(stores_[1]->has_others()) << "they would hand over to each other";
+  EXPECT_TRUE(Eventually([this] { return !stores_[0]->has_others(); }));
+  EXPECT_TRUE(Claim(0).ok()) << "what it has goes on";
+}
+
+TEST_F(EtcdStoreTest, ABackupThatWasPutBackIsReadAgain) {
+  EtcdCluster etcd;
+  EtcdStoreOptions options;
+  options.life = absl::Seconds(3);
+  options.etcd.endpoints = etcd.endpoints();
+  options.prefix = prefix_;
+  auto opened = OpenEtcdStore(options, Secret(std::string(64, 'a')));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  stores_[0] = *std::move(opened);
+  stores_[0]->Observe(&told_[0]);
+  ASSERT_TRUE(stores_[0]->Register(Account("f", 1, "before")).ok());
+  etcd.Save();
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(Write(0, Store::PutState{"kimi", i % 2 == 0 ? 5 : 1, 0}), absl::OkStatus());
+  ASSERT_EQ(Write(0, Store::PutConversation{{"kimi", "forgotten", 1000, 0}}), absl::OkStatus());
+  ASSERT_EQ(stores_[0]->Conversations()->size(), 1u);
+  etcd.Restore();
+  EXPECT_TRUE(Eventually([&] { return Write(0, Store::PutState{"kimi", 2, 0}).ok(); })) << "it writes to what is there";
+  EXPECT_TRUE(Eventually([&] { return stores_[0]->Conversations()->empty(); })) << "and believes nothing else";
+  etcd.Control("del --prefix " + prefix_ + "/states");
+  EXPECT_TRUE(Eventually([&] { return stores_[0]->Accounts()->front().state == 1; })) << "the watch is silent";
+  stores_[0] = nullptr;
+}
+
 TEST_F(EtcdStoreTest, OfTwoStatesThatMeetTheGraverStays) {
   ASSERT_EQ(Write(0, Store::PutState{"kimi", 1, 0}), absl::OkStatus());
   ASSERT_TRUE(Hears(1, [](Told& told) { return told.states["kimi"] == 1; }));
