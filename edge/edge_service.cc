@@ -122,8 +122,8 @@ EdgeService::Exchange EdgeService::Open(const HttpServerRequest& request) {
   if (const absl::string_view id = request.headers.Get("x-request-id"); IsRequestId(id))
     context.request_id = std::string(id);
   if (context.request_id.empty()) context.request_id = absl::StrCat("req_", random_.NextHex(24));
-  if (const absl::string_view trace = request.headers.Get("traceparent"); ParseTraceparent(trace)) {
-    context.traceparent = std::string(trace);
+  if (const auto trace = ParseTraceparent(request.headers.Get("traceparent"))) {
+    context.traceparent = FormatTraceparent(*trace);
     if (const absl::string_view state = request.headers.Get("tracestate"); IsTracestate(state))
       context.tracestate = std::string(state);
   }

@@ -95,6 +95,25 @@ TEST(Trace, OneChatThroughSeparatePrograms) {
   EXPECT_THAT(boost::json::serialize(platforms.State()), Not(HasSubstr(kTrace)));
 }
 
+// gRPC ends the process over metadata that is not printable ASCII, or too long, so no words of a caller's get there.
+TEST(Trace, WhatACallerSaysOfTracesEndsNoProgram) {
+  SimulatedPlatforms platforms;
+  Programs programs(platforms);
+  const std::string later = absl::StrCat("01-", kTrace, "-", kParent, "-00-");
+  const std::string long_words(20000, 'a');
+  for (const std::string& more : {std::string("\xff"), std::string("a\tb"), std::string("a b"), long_words}) {
+    for (const char* name : {"traceparent", "tracestate", "x-request-id"}) {
+      std::map<std::string, std::string> headers = {{"traceparent", later + "what-comes"}};
+      headers[name] = absl::string_view(name) == "traceparent" ? later + more : "a=" + more;
+      EXPECT_EQ(Fetch(programs.port(), "GET", "/readyz", "", headers).status, 200) << name;
+      EXPECT_EQ(Fetch(programs.port(), "GET", "/v1/models", "", headers).status, 200) << name;
+      const HttpReply chat =
+          Fetch(programs.port(), "POST", "/v1/chat/completions", ChatBody("[[sim: text=Red]]"), headers);
+      EXPECT_EQ(chat.status, 200) << name << " " << chat.body;
+    }
+  }
+}
+
 TEST(Trace, TheCallersWordAndTheRatioDecide) {
   Collector collector;
   SimulatedPlatforms platforms;

@@ -42,17 +42,17 @@ CallContext CallContext::FromServer(const grpc::CallbackServerContext& server) {
   CallContext context;
   context.request_id = Metadata(server, kRequestIdKey);
   if (!IsRequestId(context.request_id)) context.request_id.clear();
-  context.traceparent = Metadata(server, kTraceparentKey);
-  if (ParseTraceparent(context.traceparent)) {
+  if (const auto trace = ParseTraceparent(Metadata(server, kTraceparentKey))) {
+    context.traceparent = FormatTraceparent(*trace);
     context.tracestate = Metadata(server, kTracestateKey);
     if (!IsTracestate(context.tracestate)) context.tracestate.clear();
-  } else {
-    context.traceparent.clear();
   }
   context.deadline = FromSystemDeadline(server.deadline());
   return context;
 }
 
+// gRPC ends the process over a value that is not printable ASCII: what a caller said comes in by FromServer() or by the
+// edge, and both let nothing else through.
 void CallContext::ApplyTo(grpc::ClientContext& client) const {
   if (!request_id.empty()) client.AddMetadata(kRequestIdKey, request_id);
   if (!traceparent.empty()) client.AddMetadata(kTraceparentKey, traceparent);

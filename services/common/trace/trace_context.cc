@@ -28,6 +28,8 @@ std::optional<TraceContext> ParseTraceparent(absl::string_view text) {
   if (!IsHex(version) || version == "ff" || !IsId(trace) || !IsId(parent) || !IsHex(flags)) return std::nullopt;
   if (version == "00" && text.size() != kVersion00Size) return std::nullopt;
   if (text.size() > kVersion00Size && text[kVersion00Size] != '-') return std::nullopt;
+  const bool visible = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+  if (!visible) return std::nullopt;
   return TraceContext{std::string(trace), std::string(parent), (HexValue(flags[1]) & 1) != 0};
 }
 

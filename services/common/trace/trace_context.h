@@ -18,7 +18,8 @@ struct TraceContext {
   bool sampled = false;
 };
 
-/// nullopt for what is malformed, and for version ff. Of a version later than 00 the part that 00 has is taken.
+/// nullopt for what is malformed, and for version ff. Of a version later than 00 the part that 00 has is taken; what
+/// follows it is anybody's text, so what is passed on is FormatTraceparent() of this, never the caller's own words.
 std::optional<TraceContext> ParseTraceparent(absl::string_view text);
 
 /// As version 00.

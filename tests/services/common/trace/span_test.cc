@@ -42,9 +42,14 @@ TEST(TraceContext, WhatIsMalformedIsNone) {
            "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.what",
            "00_4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7_01",
            "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
+           "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-\xff",
+           "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-\t",
+           "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-a b",
        })
     EXPECT_FALSE(ParseTraceparent(wrong)) << wrong;
   EXPECT_TRUE(IsTracestate("vendor=a,other=b c"));
+  EXPECT_FALSE(IsTracestate("a=\xff"));
+  EXPECT_FALSE(IsTracestate("a=\tb"));
   EXPECT_FALSE(IsTracestate(""));
   EXPECT_FALSE(IsTracestate("a=b\r\nx: y"));
   EXPECT_FALSE(IsTracestate(std::string(513, 'a')));
