@@ -7,6 +7,8 @@
 #include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -28,7 +30,6 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
-#include "services/common/async/event.h"
 #include "services/common/async/sleep.h"
 #include "services/common/async/task_group.h"
 #include "services/common/http/beast_web_socket.h"
@@ -54,6 +55,10 @@ constexpr size_t kLingerBytes = 256 * 1024 * 1024;
 constexpr size_t kLingerPiece = 64 * 1024;
 // How long the farewell of a client is waited for.
 constexpr absl::Duration kFarewellLimit = absl::Seconds(1);
+// How long a client may take over the last words of an answer that the server itself ended.
+constexpr absl::Duration kLastWordsLimit = absl::Seconds(1);
+// Looks at a client's host in the course of vanish_limit.
+constexpr int kContactChecks = 8;
 // The first byte of a TLS connection: a record of type handshake. Source: RFC 8446, section 5.1.
 constexpr unsigned char kTlsHandshake = 0x16;
 // How long the client of a WebSocket may say nothing.
@@ -114,6 +119,17 @@ Codings CodingsOf(const std::vector<std::string>& values) {
   return names.size() == 1 ? Codings::kChunked : Codings::kUnknown;
 }
 
+/// While nothing is in flight, the system itself asks a silent host for a sign of life, and gives up after `limit`, in
+/// whole seconds.
+void ProbeSilentHost(int socket, absl::Duration limit) {
+  const int seconds = std::max<int>(2, static_cast<int>(absl::ToInt64Seconds(limit)));
+  const int on = 1, idle = seconds / 2, interval = std::max(1, seconds / 6), count = (seconds - idle) / interval;
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
 bool IsHeaderSafe(const HttpHeaders& headers) {
   for (const auto& [name, value] : headers) {
     if (name.empty() || name.find_first_of("\r\n: ") != std::string::npos) return false;
@@ -145,17 +161,20 @@ class BeastHttpServer;
 class Connection final : public HttpResponder, public std::enable_shared_from_this<Connection> {
  public:
   Connection(tcp::socket socket, BeastHttpServer& server)
-      : socket_(std::move(socket)), server_(server), unwatched_(socket_.get_executor()) {}
+      : socket_(std::move(socket)), server_(server), contact_timer_(socket_.get_executor()) {}
 
   asio::awaitable<void> Run();
 
-  /// On the connection's executor: an idle connection is closed, a busy one closes after its answer.
+  /// On the connection's executor: one that has brought no byte of a request is closed, any other after its answer.
   void StopKeepAlive() {
     keep_alive_ = false;
     stopping_ = true;
-    if (!scope_) Close();
+    if (phase_ == Phase::kGreeting) Close();
+    if (phase_ == Phase::kIdle) Cancel();  // a wait that has just been answered goes on
   }
+  /// Ends the request that runs, and one that has still to come whole, once it has.
   void EndRequest(const absl::Status& why) {
+    end_ = why;
     if (scope_) scope_->Cancel(why);
   }
   void Close() {
@@ -175,6 +194,7 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
 
  private:
   enum class Next { kAgain, kClose };
+  enum class Phase { kGreeting, kIdle, kBusy };  // kIdle: no byte of the next request has come
   asio::awaitable<bool> Greet();
   asio::awaitable<void> Leave();
   asio::awaitable<bool> WaitForRequest();
@@ -182,6 +202,7 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   asio::awaitable<Next> Refuse(int status, absl::string_view message);
   asio::awaitable<Next> Answer(HttpRefusal refusal, bool close);
   asio::awaitable<bool> ReadHeaderBytes(Scope& limit);
+  bool HasBytesToRead();
   asio::awaitable<bool> ReadBody(Parser& parser, Next& next);
   std::string Head(int status, const HttpHeaders& headers);
   template <typename Buffers>
@@ -190,6 +211,8 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   void WatchTls();
   asio::awaitable<void> Unwatch();
   void ClientLeft();
+  void WatchContact();
+  bool LostContact();
   void Cancel() {
     error_code ignored;
     socket_.tcp().cancel(ignored);
@@ -200,6 +223,9 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   beast::flat_buffer buffer_;
   std::optional<Scope> scope_;                  // of the running request
   const HttpServerRequest* request_ = nullptr;  // the present one, once its header has been read
+  absl::Status end_;                            // not OK: the server ends every request, and why
+  Phase phase_ = Phase::kGreeting;
+  bool first_ = true;  // no request has been served yet
   bool keep_alive_ = true;
   bool stopping_ = false;
   bool http_1_0_ = false;
@@ -209,7 +235,9 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   bool ended_ = false;
   bool broken_ = false;
   bool watching_ = false;
-  Event unwatched_;
+  bool unwatching_ = false;           // the watch is being stopped, and must not begin anew
+  uint64_t watch_ = 0;                // counts the watches in the clear: one of a former request does nothing
+  asio::steady_timer contact_timer_;  // for vanish_limit
   bool upgraded_ = false;
   std::unique_ptr<WatchedWebSocket> web_socket_;  // what the running request made of the connection
 };
@@ -255,8 +283,10 @@ class BeastHttpServer final : public HttpServer {
 asio::awaitable<void> Connection::Run() {
   error_code ignored;
   socket_.tcp().set_option(tcp::no_delay(true), ignored);
-  if (const auto limit = static_cast<int>(absl::ToInt64Milliseconds(server_.options().vanish_limit)); limit > 0)
-    ::setsockopt(socket_.tcp().native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+  if (server_.options().vanish_limit > absl::ZeroDuration()) {
+    ProbeSilentHost(socket_.tcp().native_handle(), server_.options().vanish_limit);
+    WatchContact();
+  }
   try {
     const bool greeted = co_await Greet();
     while (greeted) {
@@ -267,6 +297,7 @@ asio::awaitable<void> Connection::Run() {
   } catch (const std::exception& escaped) {
     LogError("connection_failed", {{"error", escaped.what()}});
   }
+  contact_timer_.cancel();
   Close();
 }
 
@@ -305,8 +336,10 @@ asio::awaitable<Connection::Next> Connection::Refuse(int status, absl::string_vi
 }
 
 asio::awaitable<Connection::Next> Connection::Answer(HttpRefusal refusal, bool close) {
+  phase_ = Phase::kBusy;
   if (close) keep_alive_ = false;
   scope_.emplace(executor());
+  if (!end_.ok()) scope_->Cancel(end_);
   begun_ = false;
   co_await Send(refusal.status, std::move(refusal.headers), std::move(refusal.body));
   if (!close) {
@@ -386,22 +419,31 @@ asio::awaitable<bool> Connection::ReadHeaderBytes(Scope& limit) {
   co_return false;
 }
 
-/// Between requests a client may be silent for long. @return false if it leaves, or is silent for too long
+bool Connection::HasBytesToRead() {
+  char byte = 0;
+  return ::recv(socket_.tcp().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+/// Between requests a client may be silent for long; before the first it has no reason to. @return false if it leaves,
+/// is silent for too long, or has begun nothing when the server stops
 asio::awaitable<bool> Connection::WaitForRequest() {
   constexpr size_t kPiece = 4096;
+  const absl::Duration patience = first_ ? server_.options().header_limit : server_.options().keep_alive_limit;
+  first_ = false;
   if (buffer_.size() > 0) co_return true;
-  Scope idle(executor(),
-             std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().keep_alive_limit));
+  if (stopping_) co_return false;
+  phase_ = Phase::kIdle;
+  Scope idle(executor(), std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(patience));
   auto stop = idle.OnEnd([this] { Cancel(); });
   if (socket_.tls()) {
     // What has come may already be in TLS's own buffer, of which the socket knows nothing.
     auto [error, n] = co_await socket_.async_read_some(buffer_.prepare(kPiece), kTuple);
     buffer_.commit(n);
-    co_return !error && !stopping_;
+    co_return !error;
   }
   // Without a buffer for it: there may be thousands of these.
   auto [error] = co_await socket_.tcp().async_wait(tcp::socket::wait_read, kTuple);
-  co_return !error && !stopping_;
+  co_return stopping_ ? HasBytesToRead() : !error;
 }
 
 asio::awaitable<Connection::Next> Connection::Serve() {
@@ -413,6 +455,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
 
   const bool requested = co_await WaitForRequest();
   if (!requested) co_return Next::kClose;
+  phase_ = Phase::kBusy;
   // From the first byte of a request on, its header has to come soon.
   {
     Scope limit(executor(),
@@ -420,6 +463,9 @@ asio::awaitable<Connection::Next> Connection::Serve() {
     auto stop = limit.OnEnd([this] { Cancel(); });
     const bool folded = co_await ReadHeaderBytes(limit);
     if (folded) co_return co_await Refuse(400, "The request has a header that is folded over several lines.");
+    // The limit ends one read; another would have nothing to end it.
+    if (limit.ended() && buffer_.size() == 0) co_return Next::kClose;
+    if (limit.ended()) co_return co_await Refuse(408, "The request header did not arrive in time.");
     auto [error, n] = co_await http::async_read_header(socket_, buffer_, parser, kTuple);
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {
       co_return co_await Refuse(431, "The request header is too large.");
@@ -492,7 +538,13 @@ asio::awaitable<Connection::Next> Connection::Serve() {
     if (!beast::iequals(expect, "100-continue"))
       co_return co_await Refuse(417, "The request expects something other than 100-continue.");
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    if (!parser.is_done() && buffer_.size() == 0) co_await asio::async_write(socket_, asio::buffer(kContinue), kTuple);
+    if (!parser.is_done() && buffer_.size() == 0) {
+      Scope limit(executor(),
+                  std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().write_limit));
+      auto stop = limit.OnEnd([this] { Cancel(); });
+      co_await asio::async_write(socket_, asio::buffer(kContinue), kTuple);
+      if (limit.ended()) co_return Next::kClose;
+    }
   }
   parser.body_limit(server_.options().max_body_bytes);
   Next next = Next::kClose;
@@ -501,6 +553,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
   request.body = std::move(message.body());
 
   scope_.emplace(executor());
+  if (!end_.ok()) scope_->Cancel(end_);
   Watch();
   bool failed = false;
   try {
@@ -536,22 +589,24 @@ void Connection::Watch() {
     return;
   }
   watching_ = true;
-  socket_.tcp().async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
-    self->watching_ = false;
-    if (error || !self->scope_ || self->upgraded_) return;
-    const size_t room = self->server_.options().max_header_bytes;
-    if (self->buffer_.size() >= room) return;
-    auto space = self->buffer_.prepare(std::min<size_t>(room - self->buffer_.size(), 4096));
-    const ssize_t n = ::recv(self->socket_.tcp().native_handle(), space.data(), space.size(), MSG_DONTWAIT);
-    if (n > 0) {
-      self->buffer_.commit(static_cast<size_t>(n));
-      self->Watch();
-    } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-      self->Watch();
-    } else {
-      self->ClientLeft();
-    }
-  });
+  socket_.tcp().async_wait(
+      tcp::socket::wait_read, [self = shared_from_this(), watch = watch_](const error_code& error) {
+        if (watch != self->watch_) return;
+        self->watching_ = false;
+        if (error || !self->scope_ || self->upgraded_) return;
+        const size_t room = self->server_.options().max_header_bytes;
+        if (self->buffer_.size() >= room) return;
+        auto space = self->buffer_.prepare(std::min<size_t>(room - self->buffer_.size(), 4096));
+        const ssize_t n = ::recv(self->socket_.tcp().native_handle(), space.data(), space.size(), MSG_DONTWAIT);
+        if (n > 0) {
+          self->buffer_.commit(static_cast<size_t>(n));
+          self->Watch();
+        } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+          self->Watch();
+        } else {
+          self->ClientLeft();
+        }
+      });
 }
 
 // Under TLS only reading tells.
@@ -563,11 +618,10 @@ void Connection::WatchTls() {
   socket_.async_read_some(space, [self = shared_from_this()](const error_code& error, size_t n) {
     self->watching_ = false;
     self->buffer_.commit(n);
-    self->unwatched_.Set();
     if (!self->scope_ || error == asio::error::operation_aborted) return;
     if (error) {
       self->ClientLeft();
-    } else {
+    } else if (!self->unwatching_) {
       self->WatchTls();
     }
   });
@@ -578,12 +632,50 @@ void Connection::ClientLeft() {
   scope_->Cancel(Gone());
 }
 
-// A read under TLS has to be over before another begins: both would fill the same buffer.
+// A look now and then, for as long as the connection lives: a stream may have nothing to write for a while, or wait for
+// room in the socket's buffer, and a timer for each request would cost more.
+void Connection::WatchContact() {
+  contact_timer_.expires_after(absl::ToChronoNanoseconds(server_.options().vanish_limit / kContactChecks));
+  contact_timer_.async_wait([self = shared_from_this()](const error_code& error) {
+    if (error || !self->socket_.tcp().is_open()) return;
+    if (!self->scope_ || !self->LostContact()) {
+      self->WatchContact();
+      return;
+    }
+    // What was sent will not arrive, so the system need not go on trying.
+    error_code ignored;
+    self->socket_.tcp().set_option(asio::socket_base::linger(true, 0), ignored);
+    self->ClientLeft();
+  });
+}
+
+/// Whether the client's host has not acknowledged what it was sent for so long that the next look would come too late.
+/// A host that is there acknowledges, however little its program reads; TCP_USER_TIMEOUT would not tell the two apart.
+bool Connection::LostContact() {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(socket_.tcp().native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+  // Against a closed window nothing is in flight but probes, and one that was just sent cannot have been answered.
+  const bool unanswered = info.tcpi_unacked > 0 || info.tcpi_probes > 1;
+  const absl::Duration limit = server_.options().vanish_limit;
+  return unanswered && absl::Milliseconds(info.tcpi_last_ack_recv) >= limit - limit / kContactChecks;
+}
+
+// A read under TLS has to be over before another begins: both would fill the same buffer. One that was under way may
+// begin another on the socket before it ends, so it is cancelled until it has.
 asio::awaitable<void> Connection::Unwatch() {
-  if (watching_) Cancel();
-  if (!socket_.tls()) co_return;
-  Scope forever(executor());
-  while (watching_) co_await unwatched_.Wait(forever);
+  ++watch_;
+  if (!socket_.tls()) {
+    if (watching_) Cancel();
+    watching_ = false;
+    co_return;
+  }
+  unwatching_ = true;
+  while (watching_) {
+    Cancel();
+    co_await asio::post(executor(), asio::use_awaitable);
+  }
+  unwatching_ = false;
 }
 
 std::string Connection::Head(int status, const HttpHeaders& headers) {
@@ -619,8 +711,18 @@ asio::awaitable<absl::Status> Connection::WriteAll(const Buffers& buffers) {
   std::string rest(total, '\0');
   asio::buffer_copy(asio::buffer(rest), buffers);
   while (sent < total) {
-    Scope limit(*scope_, server_.options().write_limit, Gone());
+    Scope limit(executor(),
+                std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().write_limit));
     auto stop = limit.OnEnd([this] { Cancel(); });
+    // A request that the server ended has last words, and they get a little time. What is being written when it ends is
+    // not cut off either: half a record would end TLS.
+    auto hurry = scope_->OnEnd([this, &limit] {
+      if (broken_) {
+        limit.Cancel(Gone());
+      } else {
+        limit.ExtendTo(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(kLastWordsLimit));
+      }
+    });
     auto [write_error, n] = co_await socket_.async_write_some(asio::buffer(rest.data() + sent, total - sent), kTuple);
     sent += n;
     if (write_error || limit.ended()) {

@@ -85,13 +85,16 @@ struct HttpServerOptions {
   size_t max_body_bytes = 32 * 1024 * 1024;
   size_t max_header_bytes = 32 * 1024;
   int max_connections = 10000;
-  absl::Duration header_limit = absl::Seconds(10);      // from the first byte of a request to its whole header
+  // From the first byte of a request to its whole header; also, from the connection to the first byte of its first one.
+  absl::Duration header_limit = absl::Seconds(10);
   absl::Duration keep_alive_limit = absl::Seconds(75);  // between requests
   absl::Duration body_limit = absl::Seconds(60);        // idle time within a body; also, before its rate counts
   size_t min_body_bytes_per_second = 1024;              // on average, once body_limit has passed
   absl::Duration write_limit = absl::Seconds(60);       // for the client to take bytes
-  // How long what was sent may go without any word from the client's host before the connection counts as broken, which
-  // finds those that vanished; 0: as the system has it.
+  // Within which a client whose host has vanished is noticed: what it was sent is not acknowledged, or nothing is on
+  // its way and it does not answer the system's probes (those in whole seconds, 2 at least). A host that is there may
+  // take as little as it likes, as long as write_limit allows. It is looked at 8 times within the limit, so several
+  // times as much as a round trip is the least that makes sense. 0: as the system has it.
   absl::Duration vanish_limit = absl::ZeroDuration();
   // HTTPS: what a new connection is shown, asked for with each; empty: in the clear. See MakeHttpsContext().
   std::function<std::shared_ptr<boost::asio::ssl::context>()> https_context = {};
@@ -118,7 +121,8 @@ class HttpServer {
   /// Everything is still served, but each answer from now on closes its connection: whoever balances connections takes
   /// the next one elsewhere.
   virtual void CloseAfterAnswers() = 0;
-  /// New connections are refused and idle ones closed; running requests go on, each with Connection: close.
+  /// New connections are refused, and those closed that have brought no byte of a request; what runs or is being
+  /// received goes on, each with Connection: close.
   virtual void StopAccepting() = 0;
   /// StopAccepting(), then waits, blocking, for running requests; after `grace` it ends their scopes with `why`, gives
   /// handlers one more second to say so, and cuts the rest.

@@ -19,6 +19,10 @@ namespace {
 
 namespace asio = boost::asio;
 
+// More than the buffers of two sockets hold.
+constexpr size_t kFloodPiece = 1024 * 1024;
+constexpr int kFloodPieces = 32;
+
 class HttpServerTest : public ::testing::Test {
  protected:
   HttpServerTest() {
@@ -54,6 +58,17 @@ class HttpServerTest : public ::testing::Test {
       if (request.path == "/stream") co_await responder.End();
       co_return;
     }
+    if (request.path == "/flood") {
+      HttpHeaders headers;
+      co_await responder.Begin(200, std::move(headers));
+      const std::string piece(kFloodPiece, 'x');
+      for (int i = 0; i < kFloodPieces; ++i) {
+        const absl::Status written = co_await responder.Write(piece);
+        if (!written.ok()) co_return;
+      }
+      co_await responder.End();
+      co_return;
+    }
     if (request.path == "/wait") {
       HttpHeaders headers;
       co_await responder.Begin(200, std::move(headers));
@@ -67,6 +82,15 @@ class HttpServerTest : public ::testing::Test {
     HttpHeaders headers{{"Content-Type", "text/plain"}};
     std::string body = absl::StrCat(request.method, " ", request.path, " ", request.body);
     co_await responder.Send(200, std::move(headers), std::move(body));
+  }
+
+  /// A further server of the same handler.
+  std::unique_ptr<HttpServer> Another(HttpServerOptions options) {
+    auto server = HttpServer::Listen(
+        runtime_, std::move(options),
+        [this](HttpServerRequest& request, HttpResponder& responder) { return Serve(request, responder); });
+    EXPECT_TRUE(server.ok()) << server.status();
+    return *std::move(server);
   }
 
   int port() const { return server_->port(); }
@@ -190,6 +214,32 @@ TEST_F(HttpServerTest, ABodyThatDripsIsGivenUp) {
   EXPECT_LT(sent, 1000);
 }
 
+TEST_F(HttpServerTest, AHeaderThatDoesNotComeIsGivenUp) {
+  HttpServerOptions options;
+  options.header_limit = absl::Milliseconds(200);
+  const auto server = Another(options);
+  for (const char* begun : {"G", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /"}) {
+    HttpProbe probe(server->port());
+    probe.Send(begun);
+    EXPECT_TRUE(probe.ReadUntil("HTTP/1.1 408 ")) << begun;
+    EXPECT_TRUE(absl::StrContains(probe.raw(), "Connection: close")) << begun;
+  }
+  // There is nobody to be told anything.
+  HttpProbe silent(server->port());
+  EXPECT_FALSE(silent.ReadUntil("never"));
+  EXPECT_EQ(silent.raw(), "");
+  EXPECT_TRUE(silent.closed());
+  // A connection that has been of use may be silent for longer.
+  HttpProbe kept(server->port());
+  kept.Request("GET", "/one", "");
+  ASSERT_TRUE(kept.ReadUntil("GET /one "));
+  HttpProbe later(server->port());
+  later.Send("G");
+  ASSERT_TRUE(later.ReadUntil("HTTP/1.1 408 "));
+  kept.Request("GET", "/two", "");
+  EXPECT_TRUE(kept.ReadUntil("GET /two "));
+}
+
 TEST_F(HttpServerTest, EveryAmbiguousFramingIsRefused) {
   const std::string smuggled = "\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
   for (const std::string head : {
@@ -238,6 +288,46 @@ TEST_F(HttpServerTest, AShutdownTellsWhoStillRuns) {
   const HttpReply reply = probe.Read();
   EXPECT_EQ(reply.body, "begunended:stopping");
   EXPECT_TRUE(reply.whole);
+}
+
+TEST_F(HttpServerTest, WhatIsBeingReceivedWhenItStopsAcceptingIsAnswered) {
+  const auto server = Another({});
+  HttpProbe upload(server->port());
+  upload.Send("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n");
+  ASSERT_TRUE(upload.ReadUntil("100 Continue\r\n\r\n"));
+  upload.Send("abc");
+  // The second one's beginning comes with the first.
+  HttpProbe header(server->port());
+  header.Send("GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HT");
+  ASSERT_TRUE(header.ReadUntil("GET /a "));
+  HttpProbe idle(server->port());
+  idle.Request("GET", "/c", "");
+  ASSERT_TRUE(idle.ReadUntil("GET /c "));
+
+  server->StopAccepting();
+  EXPECT_FALSE(idle.ReadUntil("never"));
+  EXPECT_TRUE(idle.closed());
+  upload.Send("def");
+  EXPECT_TRUE(upload.ReadUntil("POST /x abcdef"));
+  EXPECT_TRUE(absl::StrContains(upload.raw(), "Connection: close"));
+  header.Send("TP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(header.ReadUntil("GET /b "));
+  EXPECT_TRUE(absl::StrContains(header.raw(), "Connection: close"));
+}
+
+// Its window is closed for more than twice the limit, and all that time its host acknowledges.
+TEST_F(HttpServerTest, AClientThatReadsSlowlyHasNotVanished) {
+  HttpServerOptions options;
+  options.vanish_limit = absl::Seconds(2);
+  const auto server = Another(options);
+  HttpProbe probe(server->port());
+  probe.Request("GET", "/flood", "");
+  ASSERT_TRUE(probe.ReadUntil("\r\n\r\n"));
+  const absl::Time since = absl::Now();
+  EXPECT_TRUE(Eventually([&] { return absl::Now() - since > 2.5 * options.vanish_limit; }));
+  const HttpReply reply = probe.Read();
+  EXPECT_TRUE(reply.whole);
+  EXPECT_EQ(reply.body.size(), kFloodPiece * kFloodPieces);
 }
 
 TEST_F(HttpServerTest, APortInUseIsSaid) {

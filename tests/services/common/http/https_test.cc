@@ -9,10 +9,18 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "boost/asio/buffer.hpp"
 #include "boost/asio/co_spawn.hpp"
+#include "boost/asio/io_context.hpp"
+#include "boost/asio/ip/tcp.hpp"
+#include "boost/asio/ssl/context.hpp"
+#include "boost/asio/ssl/error.hpp"
+#include "boost/asio/ssl/stream.hpp"
 #include "boost/asio/use_future.hpp"
+#include "boost/asio/write.hpp"
 #include "services/common/async/runtime.h"
 #include "services/common/async/sleep.h"
 #include "services/common/http/http_client.h"
@@ -29,11 +37,56 @@ using ::testing::HasSubstr;
 
 constexpr size_t kMaxBody = 8 * 1024 * 1024;
 
+/// A client that sends bytes as it likes, over one blocking socket. It believes every certificate.
+class TlsProbe {
+ public:
+  explicit TlsProbe(int port) {
+    const asio::ip::tcp::endpoint server(asio::ip::make_address("127.0.0.1"), static_cast<uint16_t>(port));
+    stream_.next_layer().connect(server, error_);
+    if (!error_) stream_.next_layer().set_option(asio::ip::tcp::no_delay(true), error_);
+    if (!error_) stream_.handshake(asio::ssl::stream_base::client, error_);
+  }
+
+  /// One record, one piece of the wire.
+  void Send(const std::string& bytes) {
+    boost::system::error_code failed;
+    asio::write(stream_, asio::buffer(bytes), failed);
+  }
+  /// Reads until `text` has come. @return false if the connection ended first
+  bool ReadUntil(const std::string& text) {
+    while (!error_ && !absl::StrContains(raw_, text)) {
+      char piece[16384];
+      const size_t n = stream_.read_some(asio::buffer(piece), error_);
+      raw_.append(piece, n);
+    }
+    return absl::StrContains(raw_, text);
+  }
+  const std::string& raw() const { return raw_; }
+  /// Whether the server said that it has said everything.
+  bool ended_properly() const { return error_ == asio::error::eof; }
+
+ private:
+  asio::io_context loop_;
+  asio::ssl::context context_{asio::ssl::context::tls_client};
+  asio::ssl::stream<asio::ip::tcp::socket> stream_{loop_, context_};
+  boost::system::error_code error_;
+  std::string raw_;
+};
+
 class HttpsTest : public ::testing::Test {
  protected:
   HttpsTest() {
     Show(authority_);
-    HttpServerOptions options;
+    server_ = Listen({});
+    client_ = Trusting(authority_);
+  }
+  ~HttpsTest() override {
+    server_->Shutdown(absl::ZeroDuration(), absl::CancelledError("over"));
+    client_->CloseIdle();
+    runtime_.Stop();
+  }
+
+  std::unique_ptr<HttpServer> Listen(HttpServerOptions options) {
     options.max_body_bytes = kMaxBody;
     options.https_context = [this] {
       absl::MutexLock lock(&mutex_);
@@ -43,13 +96,7 @@ class HttpsTest : public ::testing::Test {
       return Serve(request, responder);
     });
     EXPECT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    client_ = Trusting(authority_);
-  }
-  ~HttpsTest() override {
-    server_->Shutdown(absl::ZeroDuration(), absl::CancelledError("over"));
-    client_->CloseIdle();
-    runtime_.Stop();
+    return *std::move(server);
   }
 
   void Show(const TestAuthority& authority) {
@@ -76,8 +123,10 @@ class HttpsTest : public ::testing::Test {
       co_await responder.Begin(200, std::move(headers));
       co_await responder.Write("begun");
       ++waiting_;
-      co_await Sleep(responder.scope(), absl::Seconds(60));
+      const absl::Status slept = co_await Sleep(responder.scope(), absl::Seconds(60));
       ++ended_;
+      const absl::Status told = co_await responder.Write(absl::StrCat("ended:", slept.message()));
+      if (told.ok()) co_await responder.End();
       co_return;
     }
     if (request.path == "/pieces") {
@@ -217,6 +266,56 @@ TEST_F(HttpsTest, ADrainingServerClosesEachConnectionAfterItsAnswer) {
   const Got fresh = Get(*client_, "/on-a-new-one");
   ASSERT_TRUE(fresh.status.ok()) << fresh.status;
   EXPECT_EQ(fresh.headers.Get("Connection"), "close");
+}
+
+TEST_F(HttpsTest, AShutdownTellsWhoStillRuns) {
+  TlsProbe probe(server_->port());
+  probe.Send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(probe.ReadUntil("begun"));
+  server_->Shutdown(absl::ZeroDuration(), absl::UnavailableError("stopping"));
+  EXPECT_TRUE(probe.ReadUntil("ended:stopping\r\n0\r\n\r\n")) << probe.raw();
+  EXPECT_FALSE(probe.ReadUntil("never"));
+  EXPECT_TRUE(probe.ended_properly());
+}
+
+TEST_F(HttpsTest, AHeaderThatDoesNotComeIsGivenUp) {
+  HttpServerOptions options;
+  options.header_limit = absl::Milliseconds(500);
+  const auto server = Listen(options);
+  for (const char* begun : {"G", "GET / HTTP/1.1\r\nHost: x\r\n"}) {
+    TlsProbe probe(server->port());
+    probe.Send(begun);
+    EXPECT_TRUE(probe.ReadUntil("HTTP/1.1 408 ")) << begun;
+  }
+  TlsProbe silent(server->port());
+  EXPECT_FALSE(silent.ReadUntil("never"));
+  EXPECT_EQ(silent.raw(), "");
+  EXPECT_TRUE(silent.ended_properly());
+}
+
+TEST_F(HttpsTest, WhatIsBeingReceivedWhenItStopsAcceptingIsAnswered) {
+  TlsProbe upload(server_->port());
+  upload.Send("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n");
+  ASSERT_TRUE(upload.ReadUntil("100 Continue\r\n\r\n"));
+  TlsProbe idle(server_->port());
+  idle.Send("GET /c HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(idle.ReadUntil("GET /c "));
+  server_->StopAccepting();
+  EXPECT_FALSE(idle.ReadUntil("never"));
+  EXPECT_TRUE(idle.ended_properly());
+  upload.Send("abcdef");
+  EXPECT_TRUE(upload.ReadUntil("POST /x abcdef"));
+  EXPECT_THAT(upload.raw(), HasSubstr("Connection: close"));
+}
+
+// The bytes of the next request come while the watch for the client's leaving is being stopped, in one of many tries.
+TEST_F(HttpsTest, RequestsThatAreSentAheadAreAllAnswered) {
+  constexpr int kRounds = 20, kAhead = 100;
+  for (int round = 0; round < kRounds; ++round) {
+    TlsProbe probe(server_->port());
+    for (int i = 0; i < kAhead; ++i) probe.Send(absl::StrCat("GET /", i, " HTTP/1.1\r\nHost: x\r\n\r\n"));
+    ASSERT_TRUE(probe.ReadUntil(absl::StrCat("GET /", kAhead - 1, " "))) << round;
+  }
 }
 
 TEST(HttpsContext, ADamagedSetIsRefused) {
