@@ -14,6 +14,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "services/common/text/utf8.h"
 
 namespace switchyard {
 namespace {
@@ -35,23 +36,13 @@ std::string& Program() {
   return program;
 }
 
-// Length of the well-formed UTF-8 sequence at `at`, or 0.
-size_t Utf8Length(absl::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(at);
-  const size_t length = lead < 0x80                   ? 1
-                        : lead >= 0xC2 && lead < 0xE0 ? 2
-                        : lead >= 0xE0 && lead < 0xF0 ? 3
-                        : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                      : 0;
-  if (length == 0 || at + length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0) != 0x80) return 0;
-  }
-  return length;
+/// Whether it turns the direction of the text that follows, so that a terminal shows a line as something else than it
+/// is: U+202A to U+202E, U+2066 to U+2069.
+bool TurnsDirection(absl::string_view character) {
+  return (character >= "\u202A" && character <= "\u202E") || (character >= "\u2066" && character <= "\u2069");
 }
 
-// Control characters, quotes and broken UTF-8 become escapes, so a line stays a line and stays JSON.
+// Control characters, quotes and broken UTF-8 become escapes, so a line stays a line, stays JSON, and reads as it is.
 void AppendJsonString(absl::string_view text, std::string& out) {
   out.push_back('"');
   size_t at = 0;
@@ -61,7 +52,7 @@ void AppendJsonString(absl::string_view text, std::string& out) {
       break;
     }
     const auto c = static_cast<unsigned char>(text[at]);
-    const size_t length = Utf8Length(text, at);
+    const size_t length = Utf8SequenceLength(text.substr(at));
     if (length == 0) {
       out += "\\ufffd";
       ++at;
@@ -72,6 +63,11 @@ void AppendJsonString(absl::string_view text, std::string& out) {
       out.push_back(static_cast<char>(c));
     } else if (c < 0x20 || c == 0x7F) {
       absl::StrAppendFormat(&out, "\\u%04x", c);
+    } else if (TurnsDirection(text.substr(at, length))) {
+      // Three bytes, of four, six and six bits.
+      const unsigned low = static_cast<unsigned char>(text[at + 2]) & 0x3F;
+      const unsigned middle = static_cast<unsigned char>(text[at + 1]) & 0x3F;
+      absl::StrAppendFormat(&out, "\\u%04x", 0x2000 | middle << 6 | low);
     } else {
       out.append(text.data() + at, length);
     }
