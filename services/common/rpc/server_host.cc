@@ -125,11 +125,13 @@ ServerHost::~ServerHost() {
 std::shared_ptr<grpc::Channel> ServerHost::InProcessChannel() { return server_->InProcessChannel(ChannelSettings()); }
 
 void ServerHost::SetServing(bool serving) {
+  absl::MutexLock lock(&mutex_);
   auto* health = server_->GetHealthCheckService();
   if (health != nullptr && !draining_) health->SetServingStatus(serving);
 }
 
 void ServerHost::Drain() {
+  absl::MutexLock lock(&mutex_);
   draining_ = true;
   if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(false);
 }

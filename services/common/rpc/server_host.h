@@ -5,12 +5,13 @@
 //   (*host)->Drain(); (*host)->Shutdown(absl::Seconds(600));
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/impl/service_type.h"
@@ -54,7 +55,8 @@ class ServerHost {
 
  private:
   ServerHost() = default;
-  std::atomic<bool> draining_{false};
+  absl::Mutex mutex_;  // held until the status is said, so that nothing is said after the last word
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   std::string socket_path_;
