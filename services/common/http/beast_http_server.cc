@@ -8,6 +8,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -18,6 +19,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <cerrno>
 #include <limits>
+#include <map>
 #include <set>
 #include <utility>
 #include <vector>
@@ -128,6 +130,15 @@ void ProbeSilentHost(int socket, absl::Duration limit) {
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+/// Whose connections count together: an address, or the first half of one of IPv6, for the rest is the client's to
+/// choose.
+asio::ip::address NetworkOf(const asio::ip::address& address) {
+  if (!address.is_v6() || address.is_loopback() || address.to_v6().is_v4_mapped()) return address;
+  auto bytes = address.to_v6().to_bytes();
+  std::fill(bytes.begin() + bytes.size() / 2, bytes.end(), 0);
+  return asio::ip::address_v6(bytes);
 }
 
 bool IsHeaderSafe(const HttpHeaders& headers) {
@@ -261,7 +272,8 @@ class BeastHttpServer final : public HttpServer {
  private:
   asio::awaitable<void> Accept();
   asio::awaitable<void> CloseAcceptor();
-  asio::awaitable<void> RunConnection(std::shared_ptr<Connection> connection);
+  bool Admit(const asio::ip::address& address);
+  asio::awaitable<void> RunConnection(std::shared_ptr<Connection> connection, asio::ip::address address);
   template <typename Action>
   void ForEach(Action action);
 
@@ -276,6 +288,7 @@ class BeastHttpServer final : public HttpServer {
   TaskGroup connection_tasks_;
   absl::Mutex mutex_;
   std::set<std::shared_ptr<Connection>> connections_ ABSL_GUARDED_BY(mutex_);
+  std::map<asio::ip::address, int> of_address_ ABSL_GUARDED_BY(mutex_);  // connections
 };
 
 // ---- Connection
@@ -383,9 +396,11 @@ asio::awaitable<bool> Connection::ReadBody(Parser& parser, Next& next) {
       next = co_await Refuse(413, "The request body is too large.");
     } else if (idle.ended()) {
       next = co_await Refuse(408, "The request body did not arrive in time.");
-    } else if (error == http::error::end_of_stream || error == asio::error::eof ||
+    } else if (error == http::error::end_of_stream || error == http::error::partial_message ||
+               error == asio::error::eof || error == asio::ssl::error::stream_truncated ||
                error.category() == asio::error::get_system_category()) {
       next = Next::kClose;
+      if (server_.options().body_lost) server_.options().body_lost(*request_);
     } else {
       next = co_await Refuse(400, "The request body is malformed.");
     }
@@ -474,7 +489,7 @@ asio::awaitable<Connection::Next> Connection::Serve() {
     if (limit.ended()) co_return co_await Refuse(408, "The request header did not arrive in time.");
     if (error == http::error::end_of_stream || error == asio::error::eof || error == asio::error::connection_reset ||
         error == asio::error::operation_aborted || error == asio::error::bad_descriptor ||
-        error == http::error::partial_message) {
+        error == http::error::partial_message || error == asio::ssl::error::stream_truncated) {
       co_return Next::kClose;
     }
     if (error) co_return co_await Refuse(400, "The request is malformed.");
@@ -847,27 +862,47 @@ asio::awaitable<void> BeastHttpServer::Accept() {
       co_await Sleep(pause, absl::Milliseconds(50));
       continue;
     }
-    if (connection_tasks_.running() >= options_.max_connections) {
-      error_code ignored;
-      socket.close(ignored);
-      continue;
-    }
+    const auto remote = socket.remote_endpoint(error);
+    if (error) continue;  // gone again
+    const asio::ip::address address = NetworkOf(remote.address());
+    if (!Admit(address)) continue;
     auto connection = std::make_shared<Connection>(std::move(socket), *this);
     {
       absl::MutexLock lock(&mutex_);
       connections_.insert(connection);
     }
     const Executor executor = connection->executor();
-    connection_tasks_.Spawn(executor, RunConnection(std::move(connection)));
+    connection_tasks_.Spawn(executor, RunConnection(std::move(connection), address));
   }
   error_code ignored;
   acceptor_.close(ignored);
 }
 
-asio::awaitable<void> BeastHttpServer::RunConnection(std::shared_ptr<Connection> connection) {
+/// Counts one more of `address`, unless that is too many.
+bool BeastHttpServer::Admit(const asio::ip::address& address) {
+  std::optional<ConnectionLimit> met;
+  if (connection_tasks_.running() >= options_.max_connections) {
+    met = ConnectionLimit::kAll;
+  } else {
+    absl::MutexLock lock(&mutex_);
+    int& count = of_address_[address];
+    if (options_.max_connections_per_address > 0 && count >= options_.max_connections_per_address) {
+      met = ConnectionLimit::kAddress;
+    } else {
+      ++count;
+    }
+  }
+  if (met && options_.connection_refused) options_.connection_refused(*met, address.to_string());
+  return !met;
+}
+
+asio::awaitable<void> BeastHttpServer::RunConnection(std::shared_ptr<Connection> connection,
+                                                     asio::ip::address address) {
   co_await connection->Run();
   absl::MutexLock lock(&mutex_);
   connections_.erase(connection);
+  const auto of_address = of_address_.find(address);
+  if (--of_address->second == 0) of_address_.erase(of_address);
 }
 
 template <typename Action>

@@ -79,12 +79,17 @@ struct HttpRefusal {
   std::string body;
 };
 
+enum class ConnectionLimit { kAll, kAddress };
+
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  // an address, not a name
   uint16_t port = 0;               // 0 picks a free one
   size_t max_body_bytes = 32 * 1024 * 1024;
   size_t max_header_bytes = 32 * 1024;
   int max_connections = 10000;
+  // Of one client's address, or of one /64 of IPv6, which is what a network gives one household; 0: no limit of its
+  // own.
+  int max_connections_per_address = 0;
   // From the first byte of a request to its whole header; also, from the connection to the first byte of its first one.
   absl::Duration header_limit = absl::Seconds(10);
   absl::Duration keep_alive_limit = absl::Seconds(75);  // between requests
@@ -103,6 +108,10 @@ struct HttpServerOptions {
   std::function<std::string(const HttpServerRequest* request, int status, absl::string_view message,
                             HttpHeaders& headers)>
       error_body = {};
+  // A connection was closed at once for being too many. Runs on the thread that accepts and must not block.
+  std::function<void(ConnectionLimit limit, const std::string& address)> connection_refused = {};
+  // A client left before its request's body was there, so the handler does not run; `body` is empty.
+  std::function<void(const HttpServerRequest& request)> body_lost = {};
   // Looks at a well-formed request before its body (`body` is empty) and may answer it there and then: no byte of the
   // body is waited for, no 100-continue is sent, and the handler does not run. A connection with a body in it closes.
   // Runs on the connection's thread and must not block.

@@ -330,6 +330,57 @@ TEST_F(HttpServerTest, AClientThatReadsSlowlyHasNotVanished) {
   EXPECT_EQ(reply.body.size(), kFloodPiece * kFloodPieces);
 }
 
+TEST_F(HttpServerTest, OneAddressKeepsNobodyElseOut) {
+  std::atomic<int> refused{0};
+  HttpServerOptions options;
+  options.max_connections_per_address = 2;
+  options.connection_refused = [&](ConnectionLimit limit, const std::string& address) {
+    EXPECT_EQ(limit, ConnectionLimit::kAddress);
+    EXPECT_EQ(address, "127.0.0.1");
+    ++refused;
+  };
+  const auto server = Another(options);
+  const auto answered = [&](HttpProbe& probe) {
+    probe.Request("GET", "/x", "");
+    return probe.ReadUntil("GET /x ");
+  };
+  auto first = std::make_unique<HttpProbe>(server->port());
+  HttpProbe second(server->port());
+  ASSERT_TRUE(answered(*first) && answered(second));
+  HttpProbe third(server->port());
+  EXPECT_FALSE(answered(third));
+  EXPECT_TRUE(third.closed());
+  EXPECT_EQ(refused, 1);
+  first->Close();
+  EXPECT_TRUE(Eventually([&] {
+    HttpProbe again(server->port());
+    return answered(again);
+  }));
+}
+
+TEST_F(HttpServerTest, ABodyThatBreaksOffIsTold) {
+  std::atomic<int> lost{0};
+  HttpServerOptions options;
+  options.body_lost = [&](const HttpServerRequest& request) {
+    EXPECT_EQ(request.path, "/x");
+    ++lost;
+  };
+  const auto server = Another(options);
+  for (const char* framing : {"Content-Length: 100", "Transfer-Encoding: chunked"}) {
+    for (const bool reset : {false, true}) {
+      const int before = lost;
+      HttpProbe probe(server->port());
+      // So that the header has been read before a reset takes away what has not.
+      probe.Send(absl::StrCat("POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n", framing, "\r\n\r\n"));
+      ASSERT_TRUE(probe.ReadUntil("100 Continue"));
+      probe.Send("5\r\nab");
+      reset ? probe.Reset() : probe.Close();
+      EXPECT_TRUE(Eventually([&] { return lost == before + 1; })) << framing << reset;
+    }
+  }
+  EXPECT_EQ(served_, 0);
+}
+
 TEST_F(HttpServerTest, APortInUseIsSaid) {
   HttpServerOptions options;
   options.port = server_->port();
