@@ -1,5 +1,6 @@
 // The whole relay in one process: the services of the mesh over gRPC's in-process channels, the same code as when they
 // are programs of their own.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "deploy/all_in_one/accounts_command.h"
 #include "deploy/all_in_one/health_command.h"
 #include "deploy/all_in_one/keys_command.h"
@@ -100,8 +102,9 @@ class Relay final : public RunningProgram {
     chat_host_->Drain();
   }
   void Finish(absl::Duration limit) override {
+    const absl::Time until = absl::Now() + limit;
     edge_->Finish(limit);
-    chat_host_->Shutdown(limit);
+    chat_host_->Shutdown(std::max(until - absl::Now(), absl::ZeroDuration()));
   }
   void Abandon() override {
     hurried_ = true;

@@ -6,9 +6,12 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "services/common/status/reason.h"
 #include "tests/support/certificates.h"
 #include "tests/support/programs.h"
@@ -49,6 +52,45 @@ TEST(EdgeLife, WhileItDrainsEverybodyIsServedAndSentElsewhere) {
   EXPECT_TRUE(stream->ReadUntil("data: [DONE]")) << "a stream that had begun was not finished";
   relay.process().Signal(SIGTERM);  // in a hurry after all
   EXPECT_EQ(relay.process().WaitExit(absl::Seconds(10)), 0);
+}
+
+// A terminal that closes while the relay stops is no second signal, and leaves it able to hear one.
+TEST(EdgeLife, ATerminalThatClosesIsNoHurry) {
+  SimulatedPlatforms platforms;
+  {
+    Relay relay(platforms, {{"SWITCHYARD_SERVER__DRAIN_DELAY", "60s"}});
+    relay.process().Signal(SIGTERM);
+    ASSERT_TRUE(Eventually([&] { return Fetch(relay.port(), "GET", "/readyz").status == 503; }));
+    relay.process().Signal(SIGHUP);
+    EXPECT_EQ(relay.process().WaitExit(absl::Seconds(2)), std::nullopt);
+    relay.process().Signal(SIGTERM);
+    EXPECT_EQ(relay.process().WaitExit(absl::Seconds(10)), 0);
+  }
+  Relay relay(platforms);
+  auto stream = StartStream(relay.port());
+  ASSERT_TRUE(stream->ReadUntil("piece 1"));
+  relay.process().Signal(SIGTERM);
+  ASSERT_TRUE(relay.process().WaitForOutput("\"event\":\"stopping\""));
+  relay.process().Signal(SIGHUP);
+  EXPECT_EQ(relay.process().WaitExit(absl::Seconds(2)), std::nullopt);
+  relay.process().Signal(SIGTERM);
+  EXPECT_EQ(relay.process().WaitExit(absl::Seconds(10)), 0);
+}
+
+// Streams of HTTP and of gRPC have one limit, not one after the other.
+TEST(EdgeLife, ADrainTakesNoLongerThanItsLimit) {
+  SimulatedPlatforms platforms;
+  Relay relay(platforms, {{"SWITCHYARD_SERVER__DRAIN_LIMIT", "4s"}});
+  auto stream = StartStream(relay.port());
+  ASSERT_TRUE(stream->ReadUntil("piece 1"));
+  std::thread other([&] { Ask(relay.grpc_port(), GrpcRequest(kSlow, "qwen")); });
+  ASSERT_TRUE(Eventually([&] { return platforms.State("qwen").at("running").to_number<int64_t>() == 1; }));
+  const absl::Time since = absl::Now();
+  relay.process().Signal(SIGTERM);
+  EXPECT_EQ(relay.process().WaitExit(absl::Seconds(20)), 0);
+  EXPECT_GT(absl::Now() - since, absl::Seconds(3));
+  EXPECT_LT(absl::Now() - since, absl::Seconds(7));
+  other.join();
 }
 
 TEST(EdgeLife, OnePlatformTakesNoMoreThanItsShare) {

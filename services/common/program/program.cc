@@ -8,7 +8,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <optional>
 #include <thread>
@@ -153,6 +155,17 @@ int WaitForSignal(const sigset_t& signals, absl::Duration limit) {
   return signal > 0 ? signal : 0;
 }
 
+/// Waits for a signal that ends the program: a terminal that closes (SIGHUP) does not. @return whether one came within
+/// `limit`
+bool WaitForEnd(const sigset_t& signals, absl::Duration limit) {
+  const absl::Time until = absl::Now() + limit;
+  for (;;) {
+    const int signal = WaitForSignal(signals, std::max(until - absl::Now(), absl::ZeroDuration()));
+    if (signal != 0 && signal != SIGHUP) return true;
+    if (absl::Now() >= until) return false;
+  }
+}
+
 /// Ends the process if what follows takes too long: what is not undone then is in the ledger, and undone at the next
 /// start.
 void ExitSoon() {
@@ -167,17 +180,21 @@ void StopInOrder(RunningProgram& program, Telemetry& telemetry, const Config& co
   LogInfo("stopping");
   telemetry.SetReady(false);
   program.Drain();
-  if (config.server.drain_delay > absl::ZeroDuration() && WaitForSignal(signals, config.server.drain_delay) != 0) {
+  if (config.server.drain_delay > absl::ZeroDuration() && WaitForEnd(signals, config.server.drain_delay)) {
     ExitSoon();
     program.Abandon();
     return;
   }
-  std::thread hurry([&program, &signals] {
-    if (WaitForSignal(signals, absl::InfiniteDuration()) == SIGHUP) return;
+  std::atomic<bool> finished{false};
+  std::thread hurry([&program, &signals, &finished] {
+    while (WaitForSignal(signals, absl::InfiniteDuration()) == SIGHUP) {
+      if (finished) return;
+    }
     ExitSoon();
     program.Abandon();
   });
   program.Finish(config.server.drain_limit);
+  finished = true;
   pthread_kill(hurry.native_handle(), SIGHUP);  // it waits for nothing any more
   hurry.join();
 }
