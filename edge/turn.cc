@@ -54,7 +54,7 @@ class AnswerQueue {
       co_await reader.turn.Wait(scope_);
       reader.idle = false;
       ++running_;
-      if (scope_.ended()) break;
+      if (scope_.ended() || !error_.ok()) break;  // another has failed meanwhile: nothing more is to be asked for
       status = co_await Fill(answer, start());
     }
     if (error_.ok()) error_ = std::move(status);

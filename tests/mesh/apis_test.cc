@@ -1,6 +1,7 @@
 // The four APIs over the whole relay: the same turn, worded in four ways, streamed and whole.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -164,6 +165,28 @@ TEST_F(ApisTest, ChoicesThatKeepTheAccountBusyTakeTurns) {
   const Whole whole = Chat(relay.port(), kRed, R"(,"n":4)");
   ASSERT_EQ(whole.status, 200) << whole.error("message");
   EXPECT_EQ(whole.json.at("choices").as_array().size(), 4u);
+}
+
+// One of them fails while the others wait for its account: they are not asked for any more.
+TEST_F(ApisTest, AChoiceThatFailsIsTheLast) {
+  Relay relay(*platforms_, {{"SWITCHYARD_PROVIDERS__DEEPSEEK__QUEUE_DEPTH", "0"}});
+  constexpr char kTurns[] = "\nswitchyard_turns_total{";
+  const int admin = relay.process().PortAfter("serving metrics on http://127.0.0.1:");
+  const auto turns = [&](const std::string& code) {
+    const std::string metrics = Fetch(admin, "GET", "/metrics").body;
+    int count = 0;
+    for (size_t at = metrics.find(kTurns + code); at != metrics.npos; at = metrics.find(kTurns + code, at + 1))
+      count += std::atoi(metrics.c_str() + metrics.find("} ", at) + 2);
+    return count;
+  };
+  EXPECT_NE(Chat(relay.port(), "[[sim: fault=banned first_ms=500]]", R"(,"n":3)").status, 200);
+  // A turn more would have begun before the answer.
+  EXPECT_TRUE(Eventually([&] {
+    return absl::StrContains(Fetch(admin, "GET", "/metrics").body,
+                             "switchyard_turns_in_flight{platform=\"deepseek\"} 0");
+  }));
+  EXPECT_EQ(turns("code=\"RESOURCE_EXHAUSTED\""), 2);
+  EXPECT_EQ(turns(""), 3);
 }
 
 TEST_F(ApisTest, ChoicesRunAtOnceAndEndTogether) {
