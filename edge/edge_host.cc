@@ -17,6 +17,9 @@
 namespace switchyard {
 namespace {
 
+// A client whose host vanished is noticed by then; its account is lent all that time.
+constexpr absl::Duration kVanishLimit = absl::Seconds(30);
+
 std::string Authority(const std::string& host, int port) {
   return absl::StrContains(host, ':') ? absl::StrCat("[", host, "]:", port) : absl::StrCat(host, ":", port);
 }
@@ -110,6 +113,8 @@ absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, 
   http.host = config.server.host;
   http.port = config.server.port;
   http.max_body_bytes = static_cast<size_t>(config.server.max_body_bytes);
+  http.max_connections_per_address = config.server.max_connections_per_address;
+  http.vanish_limit = kVanishLimit;
   if (edge->https_) http.https_context = [https = edge->https_.get()] { return https->Current(); };
   http.error_body = [service = edge->service_.get()](const HttpServerRequest* request, int status,
                                                      absl::string_view message, HttpHeaders& headers) {
@@ -117,6 +122,10 @@ absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, 
   };
   http.check_header = [service = edge->service_.get()](const HttpServerRequest& request) {
     return service->CheckHeader(request);
+  };
+  http.body_lost = [service = edge->service_.get()](const HttpServerRequest& request) { service->BodyLost(request); };
+  http.connection_refused = [service = edge->service_.get()](ConnectionLimit limit, const std::string& address) {
+    service->ConnectionRefused(limit, address);
   };
   auto server = HttpServer::Listen(runtime, std::move(http), edge->service_->Handler());
   if (!server.ok()) return server.status();

@@ -23,6 +23,8 @@ constexpr absl::string_view kModels = "/v1/models";
 constexpr absl::string_view kHealth = "/healthz";
 constexpr absl::string_view kReadiness = "/readyz";
 constexpr absl::Duration kReadyLimit = absl::Seconds(2);
+constexpr absl::Duration kTellRefusedEvery = absl::Minutes(1);
+constexpr int kNotImplemented = 501;
 
 /// The method of a path; empty for a path that does not exist.
 absl::string_view MethodOf(absl::string_view path) {
@@ -59,6 +61,16 @@ absl::string_view ApiLabel(absl::string_view path) {
   return path == kModels || absl::StartsWith(path, absl::StrCat(kModels, "/")) ? "models" : "other";
 }
 
+/// How a request ended: one word for its line, its metrics and its span.
+absl::Status OutcomeOf(const RequestRecord& record, bool gone) {
+  if (!record.status.ok()) return record.status;
+  if (gone && !record.whole) return absl::CancelledError("the client went away");
+  if (record.http_status == kNotImplemented) return MakeError(Reason::REASON_INVALID_REQUEST, record.refused);
+  if (record.http_status >= 500) return MakeError(Reason::REASON_INTERNAL, record.refused);
+  if (record.http_status >= 400) return MakeError(Reason::REASON_INVALID_REQUEST, record.refused);
+  return absl::OkStatus();
+}
+
 /// What the span of a request says.
 void SetOutcome(Span& span, const std::string& method, absl::string_view api, const RequestRecord& record,
                 const absl::Status& status) {
@@ -77,7 +89,11 @@ void SetOutcome(Span& span, const std::string& method, absl::string_view api, co
   if (!status.ok()) span.Fail(ReasonLabel(status));
 }
 
-bool IsProbe(absl::string_view path) { return path == kHealth || path == kReadiness; }
+/// What asks every few seconds, and is neither counted nor told of, nor screened.
+bool IsProbe(const HttpServerRequest& request) {
+  return (request.path == kHealth || request.path == kReadiness) &&
+         (request.method == "GET" || request.method == "HEAD");
+}
 
 absl::Status TooBusy() {
   return MakeError(Reason::REASON_OVERLOADED, "the relay is serving as many requests as it may");
@@ -134,14 +150,13 @@ EdgeService::Exchange EdgeService::Open(const HttpServerRequest& request) {
 }
 
 void EdgeService::Close(const HttpServerRequest& request, Exchange& exchange, bool gone) const {
-  if (IsProbe(request.path)) return;
   const RequestRecord& record = exchange.record;
+  if (IsProbe(request) && record.refused.empty()) return;
   const auto now = clock_.MonotonicNow();
   const auto since_start = [&exchange](Clock::Monotonic when) {
     return absl::ToDoubleMilliseconds(absl::FromChrono(when - exchange.start));
   };
-  const absl::Status status =
-      gone && !record.whole && record.status.ok() ? absl::CancelledError("the client went away") : record.status;
+  const absl::Status status = OutcomeOf(record, gone);
   Metrics& metrics = Metrics::Get();
   metrics.RequestDone({.api = exchange.api,
                        .platform = record.platform,
@@ -167,8 +182,8 @@ void EdgeService::Close(const HttpServerRequest& request, Exchange& exchange, bo
                       {"model", record.model},
                       {"platform", record.platform},
                       {"status", record.http_status},
-                      {"code", absl::StatusCodeToString(record.status.code())},
-                      {"reason", record.status.ok() ? std::string() : ReasonLabel(record.status)},
+                      {"code", absl::StatusCodeToString(status.code())},
+                      {"reason", status.ok() ? std::string() : ReasonLabel(status)},
                       {"refused", record.refused},
                       {"client_gone", gone},
                       {"first_content_ms", record.first_content ? since_start(*record.first_content) : -1.0},
@@ -177,7 +192,7 @@ void EdgeService::Close(const HttpServerRequest& request, Exchange& exchange, bo
 }
 
 std::optional<HttpRefusal> EdgeService::Screen(const HttpServerRequest& request, Exchange& exchange) const {
-  if (IsProbe(request.path) && (request.method == "GET" || request.method == "HEAD")) return std::nullopt;
+  if (IsProbe(request)) return std::nullopt;
   Admission admission = gate_.Look(request, MethodOf(request.path));
   exchange.caller = std::move(admission.caller);
   for (const auto& [name, value] : admission.headers) exchange.headers.Add(name, value);
@@ -230,9 +245,34 @@ std::string EdgeService::RefusalBody(const HttpServerRequest* request, int statu
   return body;
 }
 
+void EdgeService::BodyLost(const HttpServerRequest& request) {
+  Exchange exchange = Open(request);
+  exchange.caller = gate_.Look(request, MethodOf(request.path)).caller;
+  exchange.record.refused = "The client left before the end of the request body.";
+  Close(request, exchange, true);
+}
+
+void EdgeService::ConnectionRefused(ConnectionLimit limit, const std::string& address) {
+  Metrics::Get().ConnectionsRefused(limit == ConnectionLimit::kAddress).Increment();
+  const auto now = clock_.MonotonicNow();
+  int64_t more = 0;
+  {
+    absl::MutexLock lock(&refused_mutex_);
+    if (refused_told_ && now - *refused_told_ < absl::ToChronoNanoseconds(kTellRefusedEvery)) {
+      ++refused_untold_;
+      return;
+    }
+    refused_told_ = now;
+    more = std::exchange(refused_untold_, 0);
+  }
+  LogWarning("connection_refused", {{"limit", limit == ConnectionLimit::kAddress ? "address" : "all"},
+                                    {"address", address},
+                                    {"untold_before", more}});
+}
+
 asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpResponder& responder) {
   Exchange exchange = Open(request);
-  if (!IsProbe(request.path)) {
+  if (!IsProbe(request)) {
     CallContext& context = exchange.context;
     exchange.span = Span::Start(exchange.api, SpanKind::kServer, context.traceparent, context.tracestate);
     context.traceparent = exchange.span.traceparent();
@@ -246,7 +286,8 @@ asio::awaitable<void> EdgeService::Serve(HttpServerRequest& request, HttpRespond
   } else {
     co_await Route(request, responder, exchange);
   }
-  Close(request, exchange, responder.scope().ended());
+  // It also ends when the server stops, and then the client has been told.
+  Close(request, exchange, responder.scope().status().code() == absl::StatusCode::kCancelled);
 }
 
 asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpResponder& responder, Exchange& exchange) {
@@ -279,7 +320,7 @@ asio::awaitable<void> EdgeService::Route(HttpServerRequest& request, HttpRespond
 
 asio::awaitable<void> EdgeService::Models(HttpServerRequest& request, HttpResponder& responder, Exchange& exchange) {
   const Caller& caller = exchange.caller;
-  auto models = co_await chat_.ListModels(responder.scope(), exchange.context);
+  auto models = co_await models_.Get(responder.scope(), exchange.context);
   if (!models.ok()) {
     co_await SendError(responder, std::move(exchange.headers), models.status(), exchange.record);
     co_return;
@@ -312,8 +353,8 @@ asio::awaitable<void> EdgeService::Ready(HttpResponder& responder, Exchange& exc
   if (ready) {
     const absl::Status late = MakeError(Reason::REASON_NO_BACKEND, "no answer in time");
     Scope bounded(responder.scope(), kReadyLimit, late);
-    auto models = co_await chat_.ListModels(bounded, exchange.context);
-    ready = models.ok();
+    auto models = co_await models_.Get(bounded, exchange.context);
+    ready = models.ok() && !draining_;
   }
   co_await SendJson(responder, std::move(exchange.headers), ready ? 200 : 503,
                     ready ? R"({"status":"ready"})" : R"({"status":"not ready"})", exchange.record);

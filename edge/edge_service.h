@@ -11,9 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "edge/api_keys.h"
 #include "edge/chat_client.h"
 #include "edge/gate.h"
+#include "edge/model_list.h"
 #include "edge/turn.h"
 #include "services/common/async/in_flight.h"
 #include "services/common/http/http_server.h"
@@ -37,6 +40,7 @@ class EdgeService {
   EdgeService(ChatClient& chat, ApiKeys& keys, Options options, const Clock& clock, Random& random)
       : chat_(chat),
         options_(options),
+        models_(chat, clock),
         gate_(keys, options.loopback_only, clock),
         clock_(clock),
         random_(random),
@@ -53,6 +57,11 @@ class EdgeService {
   /// For HttpServerOptions::error_body: what the server itself refuses, in the form of the request's API.
   std::string RefusalBody(const HttpServerRequest* request, int status, absl::string_view message,
                           HttpHeaders& headers);
+
+  /// For HttpServerOptions::body_lost.
+  void BodyLost(const HttpServerRequest& request);
+  /// For HttpServerOptions::connection_refused: counts each, and tells of one a minute.
+  void ConnectionRefused(ConnectionLimit limit, const std::string& address);
 
   /// From now on /readyz says no; everything is still served.
   void Drain() { draining_ = true; }
@@ -79,11 +88,15 @@ class EdgeService {
 
   ChatClient& chat_;
   const Options options_;
+  ModelList models_;
   const Gate gate_;
   const Clock& clock_;
   Random& random_;
   InFlightLimit in_flight_;
   std::atomic<bool> draining_{false};
+  absl::Mutex refused_mutex_;
+  std::optional<Clock::Monotonic> refused_told_ ABSL_GUARDED_BY(refused_mutex_);
+  int64_t refused_untold_ ABSL_GUARDED_BY(refused_mutex_) = 0;
 };
 
 }  // namespace switchyard

@@ -110,6 +110,41 @@ TEST_F(ObserveTest, AFailureIsCountedByItsReason) {
                     "platform=\"other\",reason=\"invalid_request\"} 1"));
 }
 
+// A line says what the metric says.
+TEST_F(ObserveTest, WhatIsRefusedAndWhoLeavesIsToldAsItIsCounted) {
+  Process& edge = programs_->edge();
+  const auto refused = [](const std::string& path, int status) {
+    return absl::StrCat("\"path\":\"", path, "\",\"model\":\"\",\"platform\":\"\",\"status\":", status,
+                        ",\"code\":\"INVALID_ARGUMENT\",\"reason\":\"invalid_request\"");
+  };
+  EXPECT_EQ(Fetch(programs_->port(), "GET", "/nothing-there").status, 404);
+  EXPECT_TRUE(edge.WaitForOutput(refused("/nothing-there", 404)));
+  EXPECT_EQ(Fetch(programs_->port(), "POST", "/healthz", "{}").status, 405);
+  EXPECT_TRUE(edge.WaitForOutput(refused("/healthz", 405)));
+  EXPECT_TRUE(Shows(edge,
+                    "switchyard_requests_total{api=\"other\",code=\"405\",model=\"other\",platform=\"other\","
+                    "reason=\"invalid_request\"} 1"));
+  EXPECT_EQ(Fetch(programs_->port(), "POST", "/v1/responses", "{}", {{"Content-Type", "text/plain"}}).status, 415);
+  EXPECT_TRUE(edge.WaitForOutput(refused("/v1/responses", 415)));
+
+  HttpProbe body(programs_->port());
+  body.Send("POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
+  body.Close();
+  EXPECT_TRUE(
+      edge.WaitForOutput("\"path\":\"/v1/messages\",\"model\":\"\",\"platform\":\"\",\"status\":0,"
+                         "\"code\":\"CANCELLED\",\"reason\":\"cancelled\",\"refused\":\"The client left"));
+  EXPECT_TRUE(Shows(edge,
+                    "switchyard_requests_total{api=\"messages\",code=\"499\",model=\"other\",platform=\"other\","
+                    "reason=\"cancelled\"} 1"));
+  EXPECT_TRUE(Shows(edge, "switchyard_clients_gone_total{api=\"messages\"} 1"));
+
+  HttpProbe stream(programs_->port());
+  stream.Post("/v1/chat/completions", ChatBody("[[sim: chunks=2000 chunk_ms=20]]", R"(,"stream":true)"));
+  ASSERT_TRUE(stream.ReadUntil("piece 1"));
+  stream.Close();
+  EXPECT_TRUE(edge.WaitForOutput("\"status\":200,\"code\":\"CANCELLED\",\"reason\":\"cancelled\""));
+}
+
 TEST_F(ObserveTest, EveryProgramIsReadyUntilItDrains) {
   auto edge = programs_->Edge({{"SWITCHYARD_SERVER__DRAIN_DELAY", "60s"}});
   const int admin = edge->PortAfter(kAdmin);

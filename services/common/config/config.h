@@ -43,10 +43,13 @@ struct ServerConfig {
   absl::Duration drain_limit = absl::Seconds(600);    // 0 to 3600 s: how long running streams may take to finish
   absl::Duration request_limit = absl::Seconds(600);  // 1 to 3600 s: the whole of one request
   absl::Duration heartbeat = absl::Seconds(15);       // 1 to 60 s: silence before an SSE comment
-  int64_t max_body_bytes = 32 * 1024 * 1024;          // 1 KiB to 256 MiB
-  int max_in_flight = 4096;                           // 1 to 100000: requests at once, more are OVERLOADED
-  std::string reasoning_format = "think";             // think, separate, tags or hidden
-  bool ignore_unsupported = false;                    // accept fields that cannot be honoured
+  // 1 KiB to 60 MiB: what becomes of a body goes through gRPC as one message, and that has 64 MiB.
+  int64_t max_body_bytes = 32 * 1024 * 1024;
+  // 0 to 10000, which is how many there may be in all; 0: no limit of its own. A proxy in front is one address.
+  int max_connections_per_address = 5000;
+  int max_in_flight = 4096;                // 1 to 100000: requests at once, more are OVERLOADED
+  std::string reasoning_format = "think";  // think, separate, tags or hidden
+  bool ignore_unsupported = false;         // accept fields that cannot be honoured
 };
 
 /// `providers.<platform>:` — one platform.

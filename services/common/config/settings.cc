@@ -315,7 +315,8 @@ Settings SettingsOf(Config& config, bool mutual_tls) {
   settings["server.drain_limit"] = Span(server.drain_limit, absl::ZeroDuration(), 3600 * second);
   settings["server.request_limit"] = Span(server.request_limit, second, 3600 * second);
   settings["server.heartbeat"] = Span(server.heartbeat, second, 60 * second);
-  settings["server.max_body_bytes"] = Whole(server.max_body_bytes, 1024, 256 * 1024 * 1024);
+  settings["server.max_body_bytes"] = Whole(server.max_body_bytes, 1024, 60 * 1024 * 1024);
+  settings["server.max_connections_per_address"] = Whole(server.max_connections_per_address, 0, 10000);
   settings["server.max_in_flight"] = Whole(server.max_in_flight, 1, 100000);
   settings["server.reasoning_format"] = OneOf(server.reasoning_format, {"think", "separate", "tags", "hidden"});
   settings["server.ignore_unsupported"] = Bool(server.ignore_unsupported);

@@ -160,6 +160,8 @@ struct Metrics::Families {
       Counters("switchyard_clients_gone_total", "Requests whose client left before the end of the answer.");
   Family<Counter>& refusals =
       Counters("switchyard_refusals_total", "Requests that a limit of the edge itself turned away.");
+  Family<Counter>& connections_refused =
+      Counters("switchyard_connections_refused_total", "Connections closed at once for being too many.");
 
   Family<Counter>& turns = Counters("switchyard_turns_total", "Chat turns that a provider has ended.");
   Family<Gauge>& turns_in_flight = Gauges("switchyard_turns_in_flight", "Chat turns that a provider is running.");
@@ -268,6 +270,8 @@ void Metrics::ShowEdge(const std::vector<absl::string_view>& apis) {
   RequestsInFlight();
   Refusals(Limit::kAdmission);
   Refusals(Limit::kRate);
+  ConnectionsRefused(true);
+  ConnectionsRefused(false);
   for (const absl::string_view api : apis) {
     ClientsGone(api);
     InternalErrors(api);
@@ -326,6 +330,9 @@ Counter& Metrics::InternalErrors(absl::string_view api) {
 }
 Counter& Metrics::Refusals(Limit limit) {
   return families_->refusals.Add({{"limit", limit == Limit::kAdmission ? "admission" : "rate"}});
+}
+Counter& Metrics::ConnectionsRefused(bool of_one_address) {
+  return families_->connections_refused.Add({{"limit", of_one_address ? "address" : "all"}});
 }
 
 void Metrics::TurnDone(const Turn& turn) {

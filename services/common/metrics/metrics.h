@@ -75,6 +75,8 @@ class Metrics {
   enum class Limit { kAdmission, kRate };
   /// Requests that a limit of the edge itself turned away.
   Counter& Refusals(Limit limit);
+  /// Connections closed at once for being too many: of one address, or in all.
+  Counter& ConnectionsRefused(bool of_one_address);
 
   // ---- providers
 

@@ -213,6 +213,17 @@ TEST_F(ConfigTest, WhatIsPrintedIsTheWholeConfiguration) {
   EXPECT_EQ(RedactedConfig(*read), shown);
 }
 
+// A message of gRPC has 64 MiB, and a body becomes one.
+TEST_F(ConfigTest, ABodyHasToFitAMessage) {
+  EXPECT_TRUE(Load("server:\n  max_body_bytes: 62914560\n").ok());
+  const auto larger = Load("server:\n  max_body_bytes: 67108864\n");
+  ASSERT_FALSE(larger.ok());
+  EXPECT_TRUE(absl::StrContains(larger.status().message(),
+                                "server.max_body_bytes: must be a whole number from 1024 to "
+                                "62914560"))
+      << larger.status();
+}
+
 TEST_F(ConfigTest, TheExamplesAreTheDefaults) {
   const auto plain = Load("");
   const auto example = LoadConfig({.file = "config.example.yaml", .env_file = ".env.example"}, {{"HOME", "/home/x"}});
