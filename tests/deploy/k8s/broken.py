@@ -356,6 +356,23 @@ def autoscaler_without_room(edit):
     edit.get("HorizontalPodAutoscaler")["spec"]["maxReplicas"] = 2
 
 
+@variant(PRODUCTION, r"Deployment/switchyard-kimi: it requests 0\.1 cores")
+def autoscaler_that_measures_by_little(edit):
+    edit.container("switchyard-kimi")["resources"]["requests"]["cpu"] = "100m"
+
+
+@variant(PRODUCTION, r"HorizontalPodAutoscaler/switchyard-edge: nobody measures streams")
+def autoscaler_by_what_nobody_measures(edit):
+    edit.get("HorizontalPodAutoscaler")["spec"]["metrics"][0]["resource"]["name"] = "streams"
+
+
+@variant(PRODUCTION, r"HorizontalPodAutoscaler/switchyard-edge: nobody measures Pods")
+def autoscaler_by_a_metric_that_needs_an_adapter(edit):
+    edit.get("HorizontalPodAutoscaler")["spec"]["metrics"] = [
+        {"type": "Pods", "pods": {"metric": {"name": "switchyard_requests_in_flight"},
+                                  "target": {"type": "AverageValue", "averageValue": "500"}}}]
+
+
 @variant(PRODUCTION, r"Deployment/switchyard-edge: an autoscaler decides how many")
 def replicas_beside_an_autoscaler(edit):
     edit.get("Deployment")["spec"]["replicas"] = 3
@@ -579,6 +596,11 @@ def memory_without_bound(edit):
     del edit.container()["resources"]["limits"]
 
 
+@variant("", r"edge requests less than a quarter of the memory that it may take")
+def memory_that_is_not_there(edit):
+    edit.container()["resources"]["requests"]["memory"] = "64Mi"
+
+
 @variant("", r"edge requests no CPU")
 def no_request_of_cpu(edit):
     del edit.container()["resources"]["requests"]["cpu"]
@@ -652,6 +674,32 @@ def etcd_without_a_majority(edit):
 @variant(PRODUCTION, r"without --client-cert-auth anybody may come in")
 def etcd_for_everybody(edit):
     edit.container("switchyard-etcd", "StatefulSet")["args"].remove("--client-cert-auth")
+
+
+@variant(PRODUCTION, r"StatefulSet/switchyard-etcd: livenessProbe fails without a leader or with a full quota")
+def etcd_killed_for_a_full_quota(edit):
+    edit.container("switchyard-etcd", "StatefulSet")["livenessProbe"]["httpGet"]["path"] = "/health?serializable=true"
+
+
+@variant(PRODUCTION, r"StatefulSet/switchyard-etcd: startupProbe fails without a leader or with a full quota")
+def etcd_that_cannot_start_with_a_full_quota(edit):
+    edit.container("switchyard-etcd", "StatefulSet")["startupProbe"]["httpGet"]["path"] = "/health?exclude=NOSPACE"
+
+
+@variant(PRODUCTION, r"StatefulSet/switchyard-etcd: readinessProbe of etcd has to ask /health$")
+def etcd_ready_without_health(edit):
+    edit.container("switchyard-etcd", "StatefulSet")["readinessProbe"]["httpGet"]["path"] = "/version"
+
+
+@variant(PRODUCTION, r"without --auto-compaction-retention its file grows")
+def etcd_that_keeps_everything(edit):
+    edit.container("switchyard-etcd", "StatefulSet")["args"].remove("--auto-compaction-retention=5m")
+
+
+@variant(PRODUCTION, r"its volume does not hold --quota-backend-bytes twice")
+def etcd_without_room_to_defragment(edit):
+    claim, = edit.get("StatefulSet", "switchyard-etcd")["spec"]["volumeClaimTemplates"]
+    claim["spec"]["resources"]["requests"]["storage"] = "8Gi"
 
 
 @variant(PRODUCTION, r"Service/switchyard-etcd: members that are not ready cannot find one another")

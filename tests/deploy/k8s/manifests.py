@@ -177,5 +177,12 @@ def seconds(text):
     return hours * 3600 + minutes * 60 + rest
 
 
+def quantity(text):
+    """Of a quantity as Kubernetes writes it: 500m, 2Gi, 1; bytes, or cores."""
+    number, suffix = re.fullmatch(r"([\d.]+)([A-Za-z]*)", str(text)).groups()
+    exponent = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4}.get(suffix)
+    return float(number) * (1024**exponent if exponent else {"": 1, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[suffix])
+
+
 def decoded(secret):
     return {key: base64.b64decode(value) for key, value in secret["data"].items()}

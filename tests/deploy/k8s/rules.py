@@ -5,7 +5,7 @@ import re
 import urllib.parse
 
 import graph
-from manifests import seconds, selects
+from manifests import quantity, seconds, selects
 
 # Deleting conversations when the last answer is out: kCleanUpLimit of services/common/provider/provider_main.cc.
 CLEAN_UP_S = 15
@@ -14,6 +14,9 @@ LEAST_SLEEP_S = 5
 # A client looks names up again two seconds after the last time at the soonest (services/common/rpc/channel.cc), and what it
 # asks may itself keep an answer for five.
 LEAST_READY_S = 10
+# What is lent beyond a request is there only while the node's other pods leave it.
+MOST_OVER_REQUEST = 4
+LEAST_SCALED_CPU = 0.5
 UNSET_DIGEST = "sha256:" + "0" * 64
 CLUSTER_KINDS = {"Namespace", "GatewayClass"}
 
@@ -233,8 +236,14 @@ def disruptions_are_possible(manifests):
                 yield f"{_title(scaler)}: there is nothing between minReplicas and maxReplicas"
             if "replicas" in workload.spec:
                 yield f"{workload}: an autoscaler decides how many there are, so each apply would undo its work"
-            if not all("cpu" in container.get("resources", {}).get("requests", {}) for container in workload.containers):
-                yield f"{workload}: an autoscaler by CPU needs a request of CPU"
+            for metric in scaler["spec"].get("metrics", []):
+                # Others than CPU and memory need an adapter, which nothing here brings.
+                if metric["type"] != "Resource" or metric["resource"]["name"] not in ("cpu", "memory"):
+                    yield f"{_title(scaler)}: nobody measures {metric.get('resource', {}).get('name', metric['type'])}"
+            requests = [quantity(container.get("resources", {}).get("requests", {}).get("cpu", 0)) for container in workload.containers]
+            if min(requests) < LEAST_SCALED_CPU:
+                yield (f"{workload}: it requests {min(requests)} cores, less than the {LEAST_SCALED_CPU} below which its autoscaler "
+                       "adds replicas for nothing")
 
 
 def _count(value, replicas):
@@ -414,8 +423,10 @@ def resources_are_bounded(manifests):
             requests, limits = resources.get("requests", {}), resources.get("limits", {})
             if "cpu" not in requests or "memory" not in requests:
                 yield f"{workload}: {container['name']} requests no CPU or no memory"
-            if "memory" not in limits or limits["memory"] != requests.get("memory"):
-                yield f"{workload}: the memory of {container['name']} is not bounded by what it requests"
+            if "memory" not in limits:
+                yield f"{workload}: the memory of {container['name']} is not bounded"
+            elif quantity(limits["memory"]) > MOST_OVER_REQUEST * quantity(requests.get("memory", 0)):
+                yield f"{workload}: {container['name']} requests less than a quarter of the memory that it may take"
         for volume in workload.pod.get("volumes", []):
             if "emptyDir" in volume and "sizeLimit" not in (volume["emptyDir"] or {}):
                 yield f"{workload}: the volume {volume['name']} has no sizeLimit"
@@ -483,6 +494,21 @@ def etcd_has_a_quorum(manifests):
         yield f"{etcd}: --initial-cluster does not name its {replicas} members"
     if replicas < 3 or replicas % 2 == 0:
         yield f"{etcd}: {replicas} members keep no majority when one is lost"
+    for flag in ("auto-compaction-retention", "quota-backend-bytes"):
+        if flag not in arguments:
+            yield f"{etcd}: without --{flag} its file grows until it is full"
+    # While the file is defragmented there are two, and the log of what is not in it yet is beside them.
+    room = max((quantity(claim["spec"]["resources"]["requests"]["storage"])
+                for claim in etcd.spec.get("volumeClaimTemplates", [])), default=0)
+    if room < 2 * int(arguments.get("quota-backend-bytes", 0)) + (1 << 30):
+        yield f"{etcd}: its volume does not hold --quota-backend-bytes twice and 1 GiB of log"
+    for container, kind, probe in _probes(etcd):
+        url = urllib.parse.urlsplit(probe.get("httpGet", {}).get("path", ""))
+        asks = urllib.parse.parse_qs(url.query)
+        if url.path != "/health":
+            yield f"{etcd}: {kind} of {container['name']} has to ask /health"
+        elif kind != "readinessProbe" and (asks.get("exclude"), asks.get("serializable")) != (["NOSPACE"], ["true"]):
+            yield f"{etcd}: {kind} fails without a leader or with a full quota, and a restart mends neither"
     for flag in ("client-cert-auth", "peer-client-cert-auth"):
         if flag not in arguments:
             yield f"{etcd}: without --{flag} anybody may come in"
