@@ -300,17 +300,20 @@ class Compose(unittest.TestCase):
         self.service = self.file["services"]["switchyard"]
 
     def test_the_root_includes_it(self):
-        self.assertEqual(schema.load_yaml(read("docker-compose.yml")), [{"include": ["deploy/container/docker-compose.yml"]}])
+        self.assertEqual(schema.load_yaml(read("docker-compose.yml")), [{"name": self.file["name"], "include": ["deploy/container/docker-compose.yml"]}])
 
     def test_every_key_is_one_that_compose_knows(self):
         self.assertLessEqual(set(self.file), {"name", "services", "volumes"})
         self.assertLessEqual(set(self.service), {
-            "image", "build", "restart", "ports", "volumes", "environment", "stop_grace_period", "read_only", "tmpfs", "cap_drop",
+            "image", "platform", "build", "restart", "ports", "volumes", "environment", "stop_grace_period", "read_only", "tmpfs", "cap_drop",
             "security_opt", "mem_limit", "healthcheck"})
         for mount in self.service["volumes"]:
             self.assertLessEqual(set(mount), {"type", "source", "target", "read_only", "bind"})
             if mount["type"] == "volume":
                 self.assertIn(mount["source"], self.file["volumes"])
+
+    def test_it_is_for_what_it_is_compiled_for(self):
+        self.assertEqual(self.service["platform"], "linux/amd64")
 
     def test_this_machine_alone_reaches_it(self):
         for port in self.service["ports"]:

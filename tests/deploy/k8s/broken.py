@@ -6,7 +6,7 @@ The first thirteen are for the schema alone; the others are for the rules betwee
 import copy
 
 PRODUCTION, INGRESS, GATEWAY = "overlays/production", "overlays/production-ingress", "overlays/production-gateway"
-TRACING = "../with-tracing"  # made by the test
+TRACING, NODELOCAL = "../with-tracing", "../with-nodelocal-dns"  # made by the test
 
 
 class Editor:
@@ -172,6 +172,12 @@ def spread_of_others(edit):
     constraint["labelSelector"]["matchLabels"]["app.kubernetes.io/name"] = "switchyard-qwen"
 
 
+@variant(PRODUCTION, r"StatefulSet/switchyard-etcd: its anti-affinity does not keep its own pods apart")
+def etcd_apart_from_others(edit):
+    term, = edit.pod("switchyard-etcd", "StatefulSet")["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    term["labelSelector"]["matchLabels"]["app.kubernetes.io/name"] = "switchyard-session"
+
+
 @variant(PRODUCTION, r"StatefulSet/switchyard-etcd: there is no Service etcd")
 def etcd_without_its_service(edit):
     edit.get("StatefulSet", "switchyard-etcd")["spec"]["serviceName"] = "etcd"
@@ -222,6 +228,11 @@ def liveness_that_depends_on_others(edit):
     edit.container("switchyard-kimi")["livenessProbe"]["httpGet"]["path"] = "/readyz"
 
 
+@variant("", r"Deployment/switchyard-edge: two ports have one name")
+def two_ports_of_one_name(edit):
+    edit.container()["ports"].append({"name": "http", "containerPort": 8001, "protocol": "TCP"})
+
+
 # ---- draining
 
 
@@ -238,6 +249,13 @@ def drain_longer_than_the_grace(edit):
 @variant(PRODUCTION, r"Deployment/switchyard-session: terminationGracePeriodSeconds is 45, less than .* the 605 s of the drain")
 def grace_of_the_single_session(edit):
     edit.pod("switchyard-session")["terminationGracePeriodSeconds"] = 45
+
+
+@variant("", r"Deployment/switchyard-session: terminationGracePeriodSeconds is 45, less than .* the 600 s of the drain")
+def drain_that_the_program_decides(edit):
+    container = edit.container("switchyard-session")
+    container["env"] = [entry for entry in container["env"] if entry["name"] != "SWITCHYARD_SERVER__DRAIN_LIMIT"]
+    edit.config("  drain_limit: 10m\n", "")
 
 
 @variant("", r"Deployment/switchyard-edge: preStop sleeps 2 s")
@@ -276,6 +294,11 @@ def key_that_is_not_there(edit):
 @variant("", r"Deployment/switchyard-edge: there is no ServiceAccount edge")
 def account_that_is_not_there(edit):
     edit.pod()["serviceAccountName"] = "edge"
+
+
+@variant("", r"Deployment/switchyard-kimi: there is no ServiceAccount switchyard-kimi")
+def account_that_nobody_makes(edit):
+    edit.drop("ServiceAccount", "switchyard-kimi")
 
 
 @variant("", r"Deployment/switchyard-session: there is no PersistentVolumeClaim data")
@@ -471,6 +494,28 @@ def internet_that_holds_the_metadata_service(edit):
     block["except"].remove("169.254.0.0/16")
 
 
+@variant("", r"NetworkPolicy/switchyard-platforms: it opens all ports from 443 to 65535")
+def range_of_ports(edit):
+    edit.get("NetworkPolicy", "switchyard-platforms")["spec"]["egress"][0]["ports"][0]["endPort"] = 65535
+
+
+@variant(NODELOCAL, r"no policy allows the egress switchyard-edge -> nodelocal-dns 53/TCP")
+def names_of_the_node_over_udp_alone(edit):
+    edit.get("NetworkPolicy", "switchyard-nodelocal-dns")["spec"]["egress"][0]["ports"].pop()
+
+
+@variant(NODELOCAL, r"NetworkPolicy/switchyard-nodelocal-dns: it opens 169\.254\.0\.0/16")
+def names_of_all_link_local_addresses(edit):
+    peer, = edit.get("NetworkPolicy", "switchyard-nodelocal-dns")["spec"]["egress"][0]["to"]
+    peer["ipBlock"]["cidr"] = "169.254.0.0/16"
+
+
+@variant("", r"a policy allows the egress switchyard-edge -> nodelocal-dns 53/UDP, which is not in the graph")
+def way_to_a_resolver_that_is_not_there(edit):
+    rule = edit.get("NetworkPolicy", "switchyard-dns")["spec"]["egress"][0]
+    rule["to"].append({"ipBlock": {"cidr": "169.254.20.10/32"}})
+
+
 @variant(PRODUCTION, r"a policy allows the ingress switchyard-kimi -> switchyard-etcd 2379/TCP")
 def etcd_open_to_a_provider(edit):
     peer = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "switchyard-kimi"}}}
@@ -556,7 +601,39 @@ def host_network(edit):
     edit.pod()["hostNetwork"] = True
 
 
-@variant("", r"the volume tmp is a hostPath")
+@variant("", r"Deployment/switchyard-edge: hostPID")
+def host_processes(edit):
+    edit.pod()["hostPID"] = True
+
+
+@variant("", r"Deployment/switchyard-edge: hostIPC")
+def host_ipc(edit):
+    edit.pod()["hostIPC"] = True
+
+
+@variant("", r"Deployment/switchyard-edge: edge is privileged")
+def privileged(edit):
+    edit.container()["securityContext"]["privileged"] = True
+
+
+@variant("", r"Deployment/switchyard-edge: edge takes a port of the host")
+def host_port(edit):
+    edit.container()["ports"][0]["hostPort"] = 8000
+
+
+@variant("", r"the volume tmp is of the kind nfs")
+def volume_that_restricted_forbids(edit):
+    volume = edit.volume("tmp")
+    volume.clear()
+    volume.update({"name": "tmp", "nfs": {"server": "files.example.com", "path": "/tmp"}})
+
+
+@variant("", r"Deployment/switchyard-kimi: it may be put on a node that its image is not for")
+def any_architecture(edit):
+    del edit.pod("switchyard-kimi")["nodeSelector"]
+
+
+@variant("", r"the volume tmp is of the kind hostPath")
 def host_path(edit):
     volume = edit.volume("tmp")
     volume.clear()
@@ -676,6 +753,29 @@ def etcd_for_everybody(edit):
     edit.container("switchyard-etcd", "StatefulSet")["args"].remove("--client-cert-auth")
 
 
+@variant(PRODUCTION, r"without --peer-client-cert-auth anybody may come in")
+def etcd_with_any_member(edit):
+    edit.container("switchyard-etcd", "StatefulSet")["args"].remove("--peer-client-cert-auth")
+
+
+@variant(PRODUCTION, r"without --client-cert-allowed-hostname=switchyard-session every program may come in")
+def etcd_for_every_program(edit):
+    edit.container("switchyard-etcd", "StatefulSet")["args"].remove("--client-cert-allowed-hostname=switchyard-session")
+
+
+@variant(PRODUCTION, r"without --peer-cert-allowed-hostname=switchyard-etcd every program may come in")
+def etcd_with_every_program_as_a_member(edit):
+    arguments = edit.container("switchyard-etcd", "StatefulSet")["args"]
+    arguments[arguments.index("--peer-cert-allowed-hostname=switchyard-etcd")] = "--peer-cert-allowed-hostname=switchyard-kimi"
+
+
+@variant(PRODUCTION, r"--initial-cluster does not name its 3 members")
+def etcd_that_misses_a_member(edit):
+    arguments = edit.container("switchyard-etcd", "StatefulSet")["args"]
+    place, = [i for i, argument in enumerate(arguments) if argument.startswith("--initial-cluster=")]
+    arguments[place] = arguments[place].rpartition(",")[0]
+
+
 @variant(PRODUCTION, r"StatefulSet/switchyard-etcd: livenessProbe fails without a leader or with a full quota")
 def etcd_killed_for_a_full_quota(edit):
     edit.container("switchyard-etcd", "StatefulSet")["livenessProbe"]["httpGet"]["path"] = "/health?serializable=true"
@@ -715,6 +815,26 @@ def accounts_that_reach_nobody(edit):
 @variant("", r"CronJob/switchyard-accounts: accounts may run as root")
 def accounts_as_root(edit):
     edit.get("CronJob", "switchyard-accounts")["spec"]["jobTemplate"]["spec"]["template"]["spec"].pop("securityContext")
+
+
+@variant("", r"Deployment/switchyard-kimi: there is no setting server\.drain_limits")
+def misspelt_variable(edit):
+    edit.set_variable("SWITCHYARD_SERVER__DRAIN_LIMITS", "10m", "switchyard-kimi")
+
+
+@variant("", r"Deployment/switchyard-edge: there is no setting server\.api_key$")
+def misspelt_variable_of_a_secret(edit):
+    edit.container()["env"][0]["name"] = "SWITCHYARD_SERVER__API_KEY"
+
+
+@variant(TRACING, r"Deployment/switchyard-edge: there is no setting tracing\.url")
+def misspelt_variable_of_a_config_map(edit):
+    edit.get("ConfigMap", edit.container()["envFrom"][0]["configMapRef"]["name"])["data"] = {"SWITCHYARD_TRACING__URL": "x"}
+
+
+@variant("", r"Deployment/switchyard-edge: there is no setting signing\.thread$")
+def misspelt_setting(edit):
+    edit.config("  threads: 2", "  thread: 2")
 
 
 # ---- what stands before the edge

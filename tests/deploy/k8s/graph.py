@@ -23,6 +23,7 @@ OUTSIDE = {
     "monitoring": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}},
     "collector": {"namespaceSelector": {"matchLabels": {"switchyard-collector": "true"}}},
     "dns": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
+    "nodelocal-dns": {"ipBlock": {"cidr": "169.254.20.10/32"}},
 }
 # Networks that are not the public internet: what a policy that opens the internet has to leave out.
 PRIVATE_NETWORKS = ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
@@ -32,12 +33,13 @@ def name(program):
     return "switchyard-" + program
 
 
-def edges(workloads, entrances, collectors=()):
+def edges(workloads, entrances, collectors=(), resolvers=()):
     """(caller, callee, port, protocol) of everything that may be called.
 
     @param workloads the names there are
     @param entrances of OUTSIDE, what may call the edge
     @param collectors (workload, port) of those that send spans, and where to
+    @param resolvers of OUTSIDE, what names are asked of beside the cluster's own
     """
     found = {(entrance, name("edge"), EDGE, "TCP") for entrance in entrances}
     for provider, port in PROVIDERS.items():
@@ -59,7 +61,7 @@ def edges(workloads, entrances, collectors=()):
         }
     found |= {(workload, "collector", port, "TCP") for workload, port in collectors}
     for workload in workloads:
-        found |= {(workload, "dns", 53, "UDP"), (workload, "dns", 53, "TCP")}
+        found |= {(workload, resolver, 53, protocol) for resolver in ("dns", *resolvers) for protocol in ("UDP", "TCP")}
         if workload != name("accounts"):  # it runs for a moment
             found.add(("monitoring", workload, ETCD_METRICS if workload == name("etcd") else ADMIN, "TCP"))
     return found

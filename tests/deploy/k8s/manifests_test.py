@@ -23,11 +23,13 @@ import schema  # noqa: E402
 # Kustomize reads nothing through a link that leads out of its directory, and Bazel lays links.
 _COPY = tempfile.TemporaryDirectory()
 ROOT = shutil.copytree("deploy/k8s", os.path.join(_COPY.name, "k8s"))
-OVERLAYS = ["", "overlays/production", "overlays/production-ingress", "overlays/production-gateway", broken.TRACING]
-# The one component without an overlay of its own, over what has all programs.
-os.mkdir(os.path.join(ROOT, broken.TRACING))
-with open(os.path.join(ROOT, broken.TRACING, "kustomization.yaml"), "w", encoding="utf-8") as _file:
-    _file.write("namespace: switchyard\nresources: [../k8s/overlays/production]\ncomponents: [../k8s/components/tracing]\n")
+OVERLAYS = ["", "overlays/production", "overlays/production-ingress", "overlays/production-gateway", broken.TRACING, broken.NODELOCAL]
+# Components without an overlay of their own, over what has all programs.
+for _place in (broken.TRACING, broken.NODELOCAL):
+    os.mkdir(os.path.join(ROOT, _place))
+    _component = _place.removeprefix("../with-")
+    with open(os.path.join(ROOT, _place, "kustomization.yaml"), "w", encoding="utf-8") as _file:
+        _file.write(f"namespace: switchyard\nresources: [../k8s/overlays/production]\ncomponents: [../k8s/components/{_component}]\n")
 SCHEMAS = schema.Schemas("tests/data/k8s")
 SECRETS = manifests.secret_keys(os.path.join(ROOT, "secrets.example.yaml"))
 RENDERER = manifests.renderer()
@@ -135,6 +137,16 @@ class Source(unittest.TestCase):
         found = dict(re.findall(r'\{"(\w+)",\s*"https://[^"]*",\s*"\w+_TOKEN",\s*(\d+)',
                                 self._read("services/common/config/platforms.cc")))
         self.assertEqual({name: int(port) for name, port in found.items()}, graph.PROVIDERS)
+
+    def test_a_program_that_is_told_nothing_drains_for_as_long_as_the_rules_say(self):
+        found = dict(re.findall(r"absl::Duration (drain_\w+) = absl::(\w+\(\d*\));", self._read("services/common/config/config.h")))
+        self.assertEqual(found, {"drain_delay": "ZeroDuration()", "drain_limit": "Seconds(600)"})
+        self.assertEqual((manifests.seconds(rules.DRAIN_DELAY), manifests.seconds(rules.DRAIN_LIMIT)), (0, 600))
+
+    def test_settings_are_read_from_their_source(self):
+        known = rules.known_settings()
+        self.assertLessEqual({"threads", "server.drain_limit", "providers.kimi.spacing", "providers.qwen.options.upload_url"}, known)
+        self.assertGreater(len(known), 100)
 
     def test_whoever_may_be_called_may_be_reached(self):
         """MeshRules, by certificate, and the policies, by address, are about the same calls."""

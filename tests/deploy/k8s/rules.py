@@ -1,5 +1,6 @@
 """What no schema tells: rules that hold between fields and between documents. Each yields its faults as text."""
 
+import functools
 import ipaddress
 import re
 import urllib.parse
@@ -10,6 +11,8 @@ from manifests import quantity, seconds, selects
 # Deleting conversations when the last answer is out: kCleanUpLimit of services/common/provider/provider_main.cc.
 CLEAN_UP_S = 15
 SPARE_S = 5
+# What a program does that is told nothing: services/common/config/config.h.
+DRAIN_DELAY, DRAIN_LIMIT = "0s", "10m"
 LEAST_SLEEP_S = 5
 # A client looks names up again two seconds after the last time at the soonest (services/common/rpc/channel.cc), and what it
 # asks may itself keep an answer for five.
@@ -17,6 +20,8 @@ LEAST_READY_S = 10
 # What is lent beyond a request is there only while the node's other pods leave it.
 MOST_OVER_REQUEST = 4
 LEAST_SCALED_CPU = 0.5
+# Those that pod security "restricted" lets a pod have.
+RESTRICTED_VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 UNSET_DIGEST = "sha256:" + "0" * 64
 CLUSTER_KINDS = {"Namespace", "GatewayClass"}
 
@@ -47,7 +52,8 @@ def selectors_match(manifests):
                 yield f"{workload}: a topology spread constraint does not count its own pods"
         for term in workload.pod.get("affinity", {}).get("podAntiAffinity", {}).get(
                 "requiredDuringSchedulingIgnoredDuringExecution", []):
-            yield from check(term.get("labelSelector"), f"{workload}: its anti-affinity")
+            if not selects(term.get("labelSelector"), workload.labels):
+                yield f"{workload}: its anti-affinity does not keep its own pods apart"
         if workload.kind == "StatefulSet" and not manifests.named("Service", workload.spec.get("serviceName")):
             yield f"{workload}: there is no Service {workload.spec.get('serviceName')}"
     for service in manifests.of("Service"):
@@ -132,7 +138,9 @@ def pods_drain(manifests):
             if sleep < LEAST_SLEEP_S:
                 yield f"{workload}: preStop sleeps {sleep} s, less than the {LEAST_SLEEP_S} s that Services need to forget a pod"
             settings = manifests.settings(workload, container)
-            drain = seconds(settings.get("server.drain_delay", "0")) + seconds(settings.get("server.drain_limit", "0"))
+            drain = 0  # etcd is none of ours
+            if workload.name != graph.name("etcd"):
+                drain = seconds(settings.get("server.drain_delay", DRAIN_DELAY)) + seconds(settings.get("server.drain_limit", DRAIN_LIMIT))
             if workload.labels.get("app.kubernetes.io/component") == "provider":
                 drain += CLEAN_UP_S
             grace = workload.pod.get("terminationGracePeriodSeconds", 30)
@@ -306,12 +314,15 @@ def _allowed(manifests, direction):
             if not rule.get(peers_field) or not rule.get("ports"):
                 faults.append(f"{_title(policy)}: a rule of its {direction.lower()} names no peer or no port")
                 continue
-            blocks = [peer["ipBlock"] for peer in rule[peers_field] if "ipBlock" in peer]
+            for port in rule["ports"]:
+                if "endPort" in port:
+                    faults.append(f"{_title(policy)}: it opens all ports from {port['port']} to {port['endPort']}")
+            blocks = [peer["ipBlock"] for peer in rule[peers_field] if "ipBlock" in peer and not _outside(peer)]
             faults += _blocks_are_public(policy, blocks)
             sides = ["internet"] if blocks else []
             others = []
             for peer in rule[peers_field]:
-                if "ipBlock" in peer:
+                if peer.get("ipBlock") in blocks:
                     continue
                 if set(peer) == {"podSelector"}:
                     others += [workload for workload in workloads if selects(peer["podSelector"], workload.labels)]
@@ -348,7 +359,8 @@ def policies_are_the_graph(manifests):
         url = urllib.parse.urlsplit(manifests.settings(workload, workload.containers[0]).get("tracing.otlp_url", ""))
         if url.scheme and workload.serves:
             collectors.add((workload.name, url.port or {"http": 80, "https": 443}[url.scheme]))
-    wanted = graph.edges(names, entrances, collectors)
+    resolvers = ["nodelocal-dns"] if manifests.named("NetworkPolicy", "switchyard-nodelocal-dns") else []
+    wanted = graph.edges(names, entrances, collectors, resolvers)
     incoming, faults = _allowed(manifests, "Ingress")
     yield from faults
     outgoing, faults = _allowed(manifests, "Egress")
@@ -362,6 +374,13 @@ def policies_are_the_graph(manifests):
             yield f"a policy allows the {what} {caller} -> {callee} {port}/{protocol}, which is not in the graph"
 
 
+def images_fit_the_nodes(manifests):
+    """services/signing/schemes is compiled for x86-64."""
+    for workload in manifests.workloads():
+        if workload.name != graph.name("etcd") and workload.pod.get("nodeSelector", {}).get("kubernetes.io/arch") != "amd64":
+            yield f"{workload}: it may be put on a node that its image is not for"
+
+
 def pods_are_restricted(manifests):
     for namespace in manifests.of("Namespace"):
         if namespace["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce") != "restricted":
@@ -372,8 +391,8 @@ def pods_are_restricted(manifests):
             if workload.pod.get(field):
                 yield f"{workload}: {field}"
         for volume in workload.pod.get("volumes", []):
-            if "hostPath" in volume:
-                yield f"{workload}: the volume {volume['name']} is a hostPath"
+            for kind in sorted(set(volume) - RESTRICTED_VOLUMES - {"name"}):
+                yield f"{workload}: the volume {volume['name']} is of the kind {kind}"
         for container in workload.containers:
             own = container.get("securityContext", {})
 
@@ -446,6 +465,27 @@ def everything_is_in_the_namespace(manifests):
             yield f"{_title(document)}: applying it would overwrite what it holds in the cluster"
 
 
+@functools.lru_cache(maxsize=None)
+def known_settings():
+    """The names of all settings, from where they are read."""
+    with open("services/common/config/settings.cc", encoding="utf-8") as file:
+        source = file.read()
+    with open("services/common/config/platforms.cc", encoding="utf-8") as file:
+        options = re.findall(r'^ +\{"(\w+)",', file.read(), re.MULTILINE)
+    names = set(re.findall(r'settings\["([\w.]+)"\]', source))
+    of_a_provider = set(re.findall(r'settings\[at \+ "(\w+)"\]', source)) | {"options." + option for option in options}
+    return names | {f"providers.{provider}.{name}" for provider in graph.PROVIDERS for name in of_a_provider}
+
+
+def settings_are_known(manifests):
+    for workload in manifests.workloads():
+        for container in workload.containers:
+            names = {name for name in workload.variables(container) if name.startswith("SWITCHYARD_")}
+            settings = {name.removeprefix("SWITCHYARD_").replace("__", ".").lower() for name in names}
+            for name in sorted((settings | set(manifests.settings(workload, container))) - known_settings()):
+                yield f"{workload}: there is no setting {name}"
+
+
 def settings_fit_the_pods(manifests):
     """Ports that config.yaml says are those of the pods, and where it looks for another program there is a Service."""
     for workload in manifests.workloads():
@@ -512,6 +552,10 @@ def etcd_has_a_quorum(manifests):
     for flag in ("client-cert-auth", "peer-client-cert-auth"):
         if flag not in arguments:
             yield f"{etcd}: without --{flag} anybody may come in"
+    # Every program has a certificate of the authority.
+    for flag, name in (("client-cert-allowed-hostname", "session"), ("peer-cert-allowed-hostname", "etcd")):
+        if arguments.get(flag) != graph.name(name):
+            yield f"{etcd}: without --{flag}={graph.name(name)} every program may come in"
     service = manifests.named("Service", "switchyard-etcd")
     if not service["spec"].get("publishNotReadyAddresses"):
         yield f"{_title(service)}: members that are not ready cannot find one another"
@@ -551,9 +595,9 @@ def replicas_are_spread(manifests):
 
 
 ALL = [
-    selectors_match, ports_exist, probes_ask_the_admin_port, pods_drain, images_are_pinned, disruptions_are_possible,
+    selectors_match, ports_exist, probes_ask_the_admin_port, pods_drain, images_are_pinned, images_fit_the_nodes, disruptions_are_possible,
     updates_drop_nothing, policies_are_the_graph, pods_are_restricted, pods_know_nothing_they_need_not, resources_are_bounded,
-    everything_is_in_the_namespace, settings_fit_the_pods, etcd_has_a_quorum, gateways_let_streams_last, replicas_are_spread,
+    everything_is_in_the_namespace, settings_are_known, settings_fit_the_pods, etcd_has_a_quorum, gateways_let_streams_last, replicas_are_spread,
 ]
 
 
