@@ -144,6 +144,9 @@ struct Metrics::Families {
   Family<Gauge>& build_info = Gauges("switchyard_build_info", "1, for the program and version that runs.");
   Family<Gauge>& ready = Gauges("switchyard_ready", "1 while the program is ready, 0 while it starts or drains.");
 
+  Family<Gauge>& certificate_expiry =
+      Gauges("switchyard_certificate_expiry_seconds", "When the certificate in use ends, in seconds since 1970.");
+
   Family<Counter>& requests = Counters("switchyard_requests_total", "HTTP requests that the edge has answered.");
   Family<Histogram>& request_duration =
       Histograms("switchyard_request_duration_seconds", "From a request's header to the end of its answer.");
@@ -265,6 +268,10 @@ void Metrics::SetBuildInfo(absl::string_view program, absl::string_view version)
   families_->build_info.Add({{"program", std::string(program)}, {"version", std::string(version)}}).Set(1);
 }
 Gauge& Metrics::Ready() { return families_->ready.Add({}); }
+Gauge& Metrics::CertificateExpiry(CertificateUse use) {
+  constexpr std::array<const char*, 3> kNames = {"mesh", "https", "etcd"};
+  return families_->certificate_expiry.Add({{"set", kNames.at(static_cast<size_t>(use))}});
+}
 
 void Metrics::ShowEdge(const std::vector<absl::string_view>& apis) {
   RequestsInFlight();

@@ -46,6 +46,10 @@ class Metrics {
 
   void SetBuildInfo(absl::string_view program, absl::string_view version);
   Gauge& Ready();
+  /// What a set of certificates is for.
+  enum class CertificateUse { kMesh, kHttps, kEtcd };
+  /// When the leaf of the set in use ends, in seconds of Unix time. A newer set changes it.
+  Gauge& CertificateExpiry(CertificateUse use);
 
   // What counts things that are rare is shown as 0 from the start: a rate needs a beginning.
   void ShowEdge(const std::vector<absl::string_view>& apis);

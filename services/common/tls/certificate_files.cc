@@ -58,6 +58,10 @@ void CloseAll(std::vector<int>& held) {
   held.clear();
 }
 
+Metrics::CertificateUse UseOf(const CertificatePaths& paths) {
+  return paths.use.value_or(paths.authority.empty() ? Metrics::CertificateUse::kHttps : Metrics::CertificateUse::kEtcd);
+}
+
 bool Same(const CertificateSet& a, const CertificateSet& b) {
   return a.chain == b.chain && a.key == b.key && a.authorities == b.authorities;
 }
@@ -153,6 +157,9 @@ absl::Status CertificateFiles::Refresh() {
     if (status.ok()) {
       const bool first = current_.chain.empty();
       current_ = *std::move(set);
+      Metrics::Get()
+          .CertificateExpiry(UseOf(paths_))
+          .Set(absl::ToDoubleSeconds(ExpiryOf(current_) - absl::UnixEpoch()));
       for (const auto& listener : listeners_) listener(current_);
       if (!first) LogInfo("certificates_replaced", {{"certificate", paths_.certificate}});
     }

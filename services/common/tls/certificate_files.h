@@ -3,11 +3,13 @@
 //   auto files = CertificateFiles::Open({.certificate = "tls.crt", .key = "tls.key", .authority = "ca.crt"}, clock);
 //   … (*files)->directory() …   // always holds a set that was checked: cert.pem, key.pem, ca.pem
 //
-// Thread-safe. Looks at the files once a second on a thread of its own.
+// When the set in use ends is in Metrics::CertificateExpiry(). Thread-safe. Looks at the files once a second on a
+// thread of its own.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "services/common/metrics/metrics.h"
 #include "services/common/time/clock.h"
 #include "services/common/tls/certificates.h"
 
@@ -24,6 +27,9 @@ struct CertificatePaths {
   std::string certificate;
   std::string key;
   std::string authority;  // may be empty for a server whose clients need no certificate
+  // Which set the metric of its end calls it. Left out: without an authority it is that of HTTPS, else what etcd is
+  // shown; MeshIdentity says that it is the mesh's.
+  std::optional<Metrics::CertificateUse> use = {};
 };
 
 class CertificateFiles {

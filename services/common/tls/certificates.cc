@@ -69,4 +69,13 @@ absl::Status CheckCertificates(const CertificateSet& set, absl::Time now, bool n
   return absl::OkStatus();
 }
 
+absl::Time ExpiryOf(const CertificateSet& set) {
+  const Owned<BIO> chain = Bytes(set.chain);
+  const Owned<X509> leaf(PEM_read_bio_X509(chain.get(), nullptr, &NoPassword, nullptr));
+  ERR_clear_error();
+  tm moment = {};
+  if (!leaf || ASN1_TIME_to_tm(X509_get0_notAfter(leaf.get()), &moment) != 1) return absl::InfinitePast();
+  return absl::FromTM(moment, absl::UTCTimeZone());
+}
+
 }  // namespace switchyard

@@ -19,4 +19,7 @@ struct CertificateSet {
 /// `now`, an authority that is none. `authorities` may be empty if `needs_authorities` is false.
 absl::Status CheckCertificates(const CertificateSet& set, absl::Time now, bool needs_authorities = true);
 
+/// Until when the leaf is good; InfinitePast if there is none to be read.
+absl::Time ExpiryOf(const CertificateSet& set);
+
 }  // namespace switchyard

@@ -86,6 +86,7 @@ bool MayCall(const std::vector<CallRule>& rules, absl::string_view path, const s
 }
 
 absl::StatusOr<std::unique_ptr<MeshIdentity>> MeshIdentity::Open(CertificatePaths paths, const Clock& clock) {
+  paths.use = Metrics::CertificateUse::kMesh;
   auto files = CertificateFiles::Open(std::move(paths), clock);
   if (!files.ok()) return files.status();
   return std::unique_ptr<MeshIdentity>(new MeshIdentity(*std::move(files)));

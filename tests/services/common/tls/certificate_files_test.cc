@@ -59,6 +59,16 @@ TEST(CheckCertificates, SaysWhatIsWrong) {
   EXPECT_TRUE(CheckCertificates({good.certificate, Secret(good.key), ""}, absl::Now(), false).ok());
 }
 
+TEST(ExpiryOf, IsThatOfTheLeaf) {
+  const TestAuthority authority;
+  const absl::Time before = absl::Now();
+  const auto pem = authority.Issue(kNames, -kHour, 7 * kHour);
+  const absl::Time expiry = ExpiryOf({pem.certificate + authority.certificate(), Secret(pem.key), ""});
+  EXPECT_GE(expiry, before + absl::Hours(7) - absl::Seconds(1));
+  EXPECT_LE(expiry, absl::Now() + absl::Hours(7) + absl::Seconds(1));
+  EXPECT_EQ(ExpiryOf({"", Secret(""), ""}), absl::InfinitePast());
+}
+
 class CertificateFilesTest : public testing::Test {
  protected:
   CertificateFilesTest() : paths_{at("tls.crt"), at("tls.key"), at("ca.crt")} { Put(authority_.Issue(kNames)); }
@@ -90,6 +100,35 @@ TEST_F(CertificateFilesTest, ANewerSetTakesTheOldOnesPlace) {
   EXPECT_EQ(told, 2);
   EXPECT_TRUE((*files)->Refresh().ok());
   EXPECT_EQ(told, 2);
+}
+
+TEST_F(CertificateFilesTest, TheMetricSaysWhenTheSetInUseEnds) {
+  const auto ends = [](Metrics::CertificateUse use) {
+    return absl::FromUnixSeconds(static_cast<int64_t>(Metrics::Get().CertificateExpiry(use).Value())) - absl::Now();
+  };
+  // What is left when the call is made, to within what a slow machine may take.
+  const auto about = [](absl::Duration left, int64_t hours) {
+    return left < absl::Hours(hours) + absl::Seconds(2) && left > absl::Hours(hours) - absl::Minutes(5);
+  };
+  Put(authority_.Issue(kNames, -kHour, 3 * kHour));
+  const auto etcd = CertificateFiles::Open(paths_, SystemClock::Get());
+  ASSERT_TRUE(etcd.ok()) << etcd.status();
+  EXPECT_TRUE(about(ends(Metrics::CertificateUse::kEtcd), 3));
+  Put(authority_.Issue(kNames, -kHour, 9 * kHour));
+  EXPECT_TRUE((*etcd)->Refresh().ok());
+  EXPECT_TRUE(about(ends(Metrics::CertificateUse::kEtcd), 9));
+  Write(paths_.key, "damaged");
+  EXPECT_FALSE((*etcd)->Refresh().ok());
+  EXPECT_TRUE(about(ends(Metrics::CertificateUse::kEtcd), 9));
+
+  Put(authority_.Issue(kNames, -kHour, 5 * kHour));
+  const auto https = CertificateFiles::Open({paths_.certificate, paths_.key, ""}, SystemClock::Get());
+  EXPECT_TRUE(about(ends(Metrics::CertificateUse::kHttps), 5));
+  Put(authority_.Issue(kNames, -kHour, 7 * kHour));
+  const auto mesh = CertificateFiles::Open(
+      {paths_.certificate, paths_.key, paths_.authority, Metrics::CertificateUse::kMesh}, SystemClock::Get());
+  EXPECT_TRUE(about(ends(Metrics::CertificateUse::kMesh), 7));
+  EXPECT_NE(Metrics::Get().Text().find("switchyard_certificate_expiry_seconds{set=\"https\"} 1"), std::string::npos);
 }
 
 TEST_F(CertificateFilesTest, ADamagedSetReplacesNothing) {
