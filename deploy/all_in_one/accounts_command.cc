@@ -3,12 +3,13 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "deploy/all_in_one/account_table.h"
 #include "deploy/all_in_one/command_line.h"
@@ -43,8 +44,10 @@ constexpr char kHelp[] =
     "  --help            this text\n";
 
 constexpr int kNotWell = 1;
-// A relay that runs answers at once or is not there; a check asks a platform, which may be slow.
+// A relay of this machine answers at once or is not there. One elsewhere may be about to start, or to be replaced. A
+// check asks a platform, which may be slow.
 constexpr auto kListLimit = std::chrono::seconds(5);
+constexpr auto kRemoteListLimit = std::chrono::seconds(30);
 constexpr auto kCheckLimit = std::chrono::seconds(60);
 
 /// The session service within this process, for when no relay runs.
@@ -95,13 +98,18 @@ class OwnSessions {
   std::unique_ptr<ServerHost> session_host_;
 };
 
-std::optional<ListAccountsResponse> List(Stub& stub, bool wait) {
+/// @param wait for a service that is not there yet
+grpc::Status List(Stub& stub, std::chrono::seconds limit, bool wait, ListAccountsResponse& listed) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kListLimit);
+  context.set_deadline(std::chrono::system_clock::now() + limit);
   context.set_wait_for_ready(wait);
-  ListAccountsResponse listed;
-  if (!stub.ListAccounts(&context, {}, &listed).ok()) return std::nullopt;
-  return listed;
+  return stub.ListAccounts(&context, {}, &listed);
+}
+
+/// The name of a code, as gRPC's documentation has it.
+std::string Described(const grpc::Status& status) {
+  return absl::StrCat(absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code())), ": ",
+                      status.error_message());
 }
 
 std::vector<CheckAccountResponse> CheckAll(Stub& stub, const ListAccountsResponse& listed) {
@@ -147,10 +155,20 @@ int AccountsCommand(int argc, char** argv) {
     std::fprintf(stderr, "switchyard accounts: %s\n", std::string(identity.status().message()).c_str());
     return kBadUsage;
   }
-  const auto running = session::v1::SessionService::NewStub(MakeChannel(config->SessionTarget(), identity->get()));
-  if (const auto listed = List(*running, false)) {
+  // On another machine it is the one that has them: a store opened here would be another's, or empty.
+  const std::string target = config->SessionTarget();
+  const bool remote = !config->session.target.empty() && !absl::StartsWith(target, "unix:");
+  const auto running = session::v1::SessionService::NewStub(MakeChannel(target, identity->get()));
+  ListAccountsResponse listed;
+  const grpc::Status asked = List(*running, remote ? kRemoteListLimit : kListLimit, remote, listed);
+  if (asked.ok()) {
     std::fputs("Asked the relay that is running; it has the accounts it was started with.\n\n", stdout);
-    return Report(CheckAll(*running, *listed));
+    return Report(CheckAll(*running, listed));
+  }
+  // A socket that nobody serves fails at once; one that keeps silent is that of a relay that runs, and holds the store.
+  if (remote || asked.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    std::fprintf(stderr, "switchyard accounts: session.target: %s: %s\n", target.c_str(), Described(asked).c_str());
+    return kNotWell;
   }
   auto own = OwnSessions::Start(*config);
   if (!own.ok()) {
@@ -158,8 +176,11 @@ int AccountsCommand(int argc, char** argv) {
     return kNotWell;
   }
   const auto stub = session::v1::SessionService::NewStub((*own)->Channel());
-  const auto listed = List(*stub, true);
-  return Report(listed ? CheckAll(*stub, *listed) : std::vector<CheckAccountResponse>());
+  if (const grpc::Status own_list = List(*stub, kListLimit, true, listed); !own_list.ok()) {
+    std::fprintf(stderr, "switchyard accounts: %s\n", Described(own_list).c_str());
+    return kNotWell;
+  }
+  return Report(CheckAll(*stub, listed));
 }
 
 }  // namespace switchyard

@@ -1,6 +1,8 @@
 // The account doctor, as its user runs it: beside a relay and alone.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/support/relay.h"
@@ -78,6 +80,22 @@ TEST(AccountsCommand, AsksTheRelayThatRuns) {
   const Told told = Doctor(RelayVariables(platforms, state));
   EXPECT_EQ(told.status, 0) << told.output;
   EXPECT_TRUE(absl::StrContains(told.output, "Asked the relay that is running")) << told.output;
+}
+
+TEST(AccountsCommand, ASessionElsewhereIsNotReplacedByAStoreOfThisMachine) {
+  SimulatedPlatforms platforms;
+  Relay other(platforms);
+  // It speaks gRPC and has no session service, so it refuses at once.
+  const std::string target = absl::StrCat("127.0.0.1:", other.grpc_port());
+  const std::string state = FreshDirectory();
+  Variables variables = RelayVariables(platforms, state);
+  variables["SWITCHYARD_SESSION__TARGET"] = target;
+  const Told told = Doctor(variables);
+  EXPECT_EQ(told.status, 1);
+  EXPECT_TRUE(absl::StrContains(told.output, absl::StrCat("session.target: ", target, ": UNIMPLEMENTED: ")))
+      << told.output;
+  EXPECT_EQ(told.Line("deepseek"), "");
+  EXPECT_TRUE(std::filesystem::is_empty(state)) << "a store was opened";
 }
 
 TEST(AccountsCommand, NoAccountAndBadFlags) {
