@@ -434,6 +434,30 @@ class Etcd(unittest.TestCase):
             for program in ("edge", "kimi", "signing", "accounts", "etcd"):
                 self.assertEqual(self._asks(pod, program), "", program)
 
+    def test_members_have_the_metrics_that_the_alerts_look_at(self):
+        with open("deploy/observability/alerts.yaml", encoding="utf-8") as file:
+            wanted = set(re.findall(r"\betcd_\w+(?=\{)", file.read()))
+        self.assertGreaterEqual(len(wanted), 3)
+        status, said = get(self.members[0].url("/metrics", "metrics"))
+        self.assertEqual(status, 200)
+        self.assertLessEqual(wanted, set(re.findall(r"^(etcd_\w+)", said, re.MULTILINE)))
+
+    def test_maintenance_as_the_readme_says(self):
+        with open("deploy/k8s/README.md", encoding="utf-8") as file:
+            section = file.read().partition("\n## etcd\n")[2].partition("\n## ")[0]
+        lines = re.findall(r"(?m)^    (.+)$", section)
+        # From within the pod, which is where a forwarded port ends.
+        commands = [line for line in lines if re.match(r"etcdctl |export ", line)]
+        self.assertEqual([re.findall(r"^etcdctl (\w+)", line) for line in commands],
+                         [[], ["endpoint"], ["snapshot"], ["compact"], ["defrag"], ["alarm"]])
+        place = tempfile.mkdtemp(dir=WORK)
+        for name in re.findall(r"for file in (.*); do", section)[0].split():
+            shutil.copy(f"{self.files}/session/{name}", place)
+        said = run("ip", "netns", "exec", self.members[0].name, "bash", "-euc", "\n".join(commands), cwd=place)
+        self.assertIn("https://localhost:2379", said)
+        self.assertIn("Finished defragmenting etcd member", said)
+        self.assertGreater(os.path.getsize(place + "/backup.db"), 1000)
+
     def test_one_member_may_be_lost(self):
         lost, *others = self.members
         lost.terminate()
