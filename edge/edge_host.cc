@@ -114,6 +114,7 @@ absl::StatusOr<std::unique_ptr<EdgeHost>> EdgeHost::Start(const Config& config, 
   http.port = config.server.port;
   http.max_body_bytes = static_cast<size_t>(config.server.max_body_bytes);
   http.max_connections_per_address = config.server.max_connections_per_address;
+  http.spare_loopback = true;
   http.vanish_limit = kVanishLimit;
   if (edge->https_) http.https_context = [https = edge->https_.get()] { return https->Current(); };
   http.error_body = [service = edge->service_.get()](const HttpServerRequest* request, int status,

@@ -886,7 +886,8 @@ bool BeastHttpServer::Admit(const asio::ip::address& address) {
   } else {
     absl::MutexLock lock(&mutex_);
     int& count = of_address_[address];
-    if (options_.max_connections_per_address > 0 && count >= options_.max_connections_per_address) {
+    const bool spared = options_.spare_loopback && address.is_loopback();
+    if (options_.max_connections_per_address > 0 && !spared && count >= options_.max_connections_per_address) {
       met = ConnectionLimit::kAddress;
     } else {
       ++count;

@@ -90,6 +90,8 @@ struct HttpServerOptions {
   // Of one client's address, or of one /64 of IPv6, which is what a network gives one household; 0: no limit of its
   // own.
   int max_connections_per_address = 0;
+  // This machine's own addresses have no such limit: a proxy there is everybody's address.
+  bool spare_loopback = false;
   // From the first byte of a request to its whole header; also, from the connection to the first byte of its first one.
   absl::Duration header_limit = absl::Seconds(10);
   absl::Duration keep_alive_limit = absl::Seconds(75);  // between requests

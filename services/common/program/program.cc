@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <optional>
 #include <thread>
@@ -158,11 +159,12 @@ int WaitForSignal(const sigset_t& signals, absl::Duration limit) {
 /// Waits for a signal that ends the program: a terminal that closes (SIGHUP) does not. @return whether one came within
 /// `limit`
 bool WaitForEnd(const sigset_t& signals, absl::Duration limit) {
-  const absl::Time until = absl::Now() + limit;
+  const auto until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(limit);
   for (;;) {
-    const int signal = WaitForSignal(signals, std::max(until - absl::Now(), absl::ZeroDuration()));
+    const absl::Duration left = absl::FromChrono(until - std::chrono::steady_clock::now());
+    const int signal = WaitForSignal(signals, std::max(left, absl::ZeroDuration()));
     if (signal != 0 && signal != SIGHUP) return true;
-    if (absl::Now() >= until) return false;
+    if (left <= absl::ZeroDuration()) return false;
   }
 }
 

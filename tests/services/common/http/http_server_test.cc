@@ -358,6 +358,18 @@ TEST_F(HttpServerTest, OneAddressKeepsNobodyElseOut) {
   }));
 }
 
+TEST_F(HttpServerTest, AProxyOnThisMachineIsNotOneAddress) {
+  HttpServerOptions options;
+  options.max_connections_per_address = 1;
+  options.spare_loopback = true;
+  const auto server = Another(options);
+  HttpProbe first(server->port()), second(server->port());
+  for (HttpProbe* probe : {&first, &second}) {
+    probe->Request("GET", "/x", "");
+    EXPECT_TRUE(probe->ReadUntil("GET /x "));
+  }
+}
+
 TEST_F(HttpServerTest, ABodyThatBreaksOffIsTold) {
   std::atomic<int> lost{0};
   HttpServerOptions options;
