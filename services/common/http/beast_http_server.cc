@@ -212,7 +212,8 @@ class Connection final : public HttpResponder, public std::enable_shared_from_th
   asio::awaitable<Next> Serve();
   asio::awaitable<Next> Refuse(int status, absl::string_view message);
   asio::awaitable<Next> Answer(HttpRefusal refusal, bool close);
-  asio::awaitable<bool> ReadHeaderBytes(Scope& limit);
+  enum class HeaderBytes { kThere, kFolded, kCut };
+  asio::awaitable<HeaderBytes> ReadHeaderBytes(Scope& limit);
   bool HasBytesToRead();
   asio::awaitable<bool> ReadBody(Parser& parser, Next& next);
   std::string Head(int status, const HttpHeaders& headers);
@@ -410,8 +411,9 @@ asio::awaitable<bool> Connection::ReadBody(Parser& parser, Next& next) {
 }
 
 // Brings a whole header into the buffer before it is parsed, since the parser does not tell of folded lines. What
-// cannot be a header is left to the parser to refuse. @return whether a line of it is folded
-asio::awaitable<bool> Connection::ReadHeaderBytes(Scope& limit) {
+// cannot be a header is left to the parser to refuse. @return kFolded if a line of it is; kCut if it ended before it
+// was whole, by the limit or by the client: another read would wait for news that never come
+asio::awaitable<Connection::HeaderBytes> Connection::ReadHeaderBytes(Scope& limit) {
   constexpr size_t kPiece = 4096;
   constexpr size_t kEndLength = 4;
   size_t seen = 0;  // looked at before; the last bytes of it may be the beginning of something
@@ -421,17 +423,18 @@ asio::awaitable<bool> Connection::ReadHeaderBytes(Scope& limit) {
     const std::string_view bytes = all.substr(seen < kEndLength ? 0 : seen - kEndLength);
     const size_t end = bytes.find("\r\n\r\n");
     const std::string_view header = bytes.substr(0, end);
-    if (header.find("\r\n ") != header.npos || header.find("\r\n\t") != header.npos) co_return true;
+    if (header.find("\r\n ") != header.npos || header.find("\r\n\t") != header.npos) co_return HeaderBytes::kFolded;
     bool bare = false;
     for (size_t at = header.find('\n', 1); at != header.npos; at = header.find('\n', at + 1))
       bare |= header[at - 1] != '\r';
-    if (end != bytes.npos || bare || limit.ended()) break;
+    if (end != bytes.npos || bare) break;
+    if (limit.ended()) co_return HeaderBytes::kCut;
     seen = all.size();
     auto [error, n] = co_await socket_.async_read_some(buffer_.prepare(kPiece), kTuple);
     buffer_.commit(n);
-    if (error) break;
+    if (error) co_return HeaderBytes::kCut;
   }
-  co_return false;
+  co_return HeaderBytes::kThere;
 }
 
 bool Connection::HasBytesToRead() {
@@ -476,10 +479,10 @@ asio::awaitable<Connection::Next> Connection::Serve() {
     Scope limit(executor(),
                 std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(server_.options().header_limit));
     auto stop = limit.OnEnd([this] { Cancel(); });
-    const bool folded = co_await ReadHeaderBytes(limit);
-    if (folded) co_return co_await Refuse(400, "The request has a header that is folded over several lines.");
-    // The limit ends one read; another would have nothing to end it.
-    if (limit.ended() && buffer_.size() == 0) co_return Next::kClose;
+    const HeaderBytes bytes = co_await ReadHeaderBytes(limit);
+    if (bytes == HeaderBytes::kFolded)
+      co_return co_await Refuse(400, "The request has a header that is folded over several lines.");
+    if (bytes == HeaderBytes::kCut && (!limit.ended() || buffer_.size() == 0)) co_return Next::kClose;
     if (limit.ended()) co_return co_await Refuse(408, "The request header did not arrive in time.");
     auto [error, n] = co_await http::async_read_header(socket_, buffer_, parser, kTuple);
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {

@@ -393,6 +393,23 @@ TEST_F(HttpServerTest, ABodyThatBreaksOffIsTold) {
   EXPECT_EQ(served_, 0);
 }
 
+// It does not wait for a header that cannot come: with one connection at a time, the next is served at once.
+TEST_F(HttpServerTest, AClientThatClosesItsConnectionMakesRoom) {
+  HttpServerOptions options;
+  options.max_connections = 1;
+  options.header_limit = absl::Hours(1);
+  const auto server = Another(options);
+  for (const char* rest : {"", "GET /h"}) {
+    ASSERT_TRUE(Eventually([&] {
+      HttpProbe probe(server->port());
+      probe.Request("GET", "/x", "");
+      const bool answered = probe.ReadUntil("GET /x ");
+      probe.Send(rest);
+      return answered;
+    })) << rest;
+  }
+}
+
 TEST_F(HttpServerTest, APortInUseIsSaid) {
   HttpServerOptions options;
   options.port = server_->port();
