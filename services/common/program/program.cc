@@ -164,7 +164,7 @@ bool WaitForEnd(const sigset_t& signals, absl::Duration limit) {
     const absl::Duration left = absl::FromChrono(until - std::chrono::steady_clock::now());
     const int signal = WaitForSignal(signals, std::max(left, absl::ZeroDuration()));
     if (signal != 0 && signal != SIGHUP) return true;
-    if (left <= absl::ZeroDuration()) return false;
+    if (signal == 0 && left <= absl::ZeroDuration()) return false;
   }
 }
 
