@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -54,6 +55,7 @@ Identity Issue(const char* name, const char* alternative, bool authority, long f
 }  // namespace
 
 UpstreamDouble::UpstreamDouble(Script script, Certificate certificate) : script_(std::move(script)) {
+  signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets that the other side has closed
   constexpr long kDay = 24 * 3600;
   if (certificate != Certificate::kNone) {
     const Identity authority = Issue("Test CA", nullptr, true, -kDay, 30 * kDay, nullptr);
