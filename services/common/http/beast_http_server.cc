@@ -656,14 +656,18 @@ void Connection::WatchContact() {
   contact_timer_.expires_after(absl::ToChronoNanoseconds(server_.options().vanish_limit / kContactChecks));
   contact_timer_.async_wait([self = shared_from_this()](const error_code& error) {
     if (error || !self->socket_.tcp().is_open()) return;
-    if (!self->scope_ || !self->LostContact()) {
+    if (!self->LostContact()) {
       self->WatchContact();
       return;
     }
     // What was sent will not arrive, so the system need not go on trying.
     error_code ignored;
     self->socket_.tcp().set_option(asio::socket_base::linger(true, 0), ignored);
-    self->ClientLeft();
+    if (self->scope_) {
+      self->ClientLeft();
+    } else {
+      self->Close();  // the last answer never arrived
+    }
   });
 }
 
