@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "deploy/all_in_one/accounts_command.h"
 #include "deploy/all_in_one/health_command.h"
 #include "deploy/all_in_one/keys_command.h"
@@ -102,9 +103,9 @@ class Relay final : public RunningProgram {
     chat_host_->Drain();
   }
   void Finish(absl::Duration limit) override {
-    const absl::Time until = absl::Now() + limit;
+    const auto until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(limit);
     edge_->Finish(limit);
-    chat_host_->Shutdown(std::max(until - absl::Now(), absl::ZeroDuration()));
+    chat_host_->Shutdown(std::max(absl::FromChrono(until - std::chrono::steady_clock::now()), absl::ZeroDuration()));
   }
   void Abandon() override {
     hurried_ = true;
