@@ -17,10 +17,9 @@
 namespace switchyard {
 
 struct CallContext {
-  std::string request_id;  // at most 128 visible ASCII characters; anything else is dropped on arrival
-  std::string
-      traceparent;  // W3C form, version 00, of the span that calls; empty if there is no trace, or a malformed one
-  std::string tracestate;  // passed on unchanged; empty without a traceparent
+  std::string request_id;   // at most 128 visible ASCII characters; anything else is dropped on arrival
+  std::string traceparent;  // W3C form, version 00, of the span that calls; empty without a trace that is well-formed
+  std::string tracestate;   // passed on unchanged; empty without a traceparent
   Scope::Deadline deadline = Scope::Deadline::max();
 
   static CallContext FromServer(const grpc::CallbackServerContext& server);
